@@ -1,0 +1,212 @@
+//! The rules of the store's verbs, as pure functions of a record, a request and an instant.
+
+use std::time::Duration;
+
+use crate::data::Data;
+use crate::record::{Lease, Record};
+use crate::store::{Created, Finish, Finished, Op, Open, Opened, View};
+use crate::time::Timestamp;
+use crate::token::SecretHash;
+use crate::unique::{CommitId, Owner};
+use crate::{STALE_WINDOW, WAIT_MARK};
+
+impl Record {
+    /// Why `open` may not open this record at `now`, if it may not, the lease aside.
+    ///
+    /// The secret is judged first: who does not have it learns nothing else.
+    pub fn refuses(
+        &self,
+        secret: Option<&SecretHash>,
+        age: Duration,
+        now: Timestamp,
+    ) -> Option<Opened> {
+        let arrived = now.minus(age);
+        if let Some(gone_at) = self.gone_at {
+            return Some(stale_if(arrived <= gone_at));
+        }
+        if secret.is_some_and(|secret| !secret.matches(&self.secret)) {
+            return Some(stale_if(
+                self.rotated_at
+                    .is_some_and(|at| arrived <= at.plus(STALE_WINDOW)),
+            ));
+        }
+        self.head.is_expired(now).then_some(Opened::Expired)
+    }
+
+    /// What a request sees of this record.
+    pub fn view(&self, now: Timestamp) -> View {
+        View {
+            head: self.head.clone(),
+            data: self.data.clone(),
+            now,
+        }
+    }
+
+    /// Decides on [`SessionStore::open`](crate::SessionStore::open) and makes its changes; tells
+    /// whether there were any.
+    ///
+    /// - A tombstone is [`Stale`](Opened::Stale) for a request that arrived no later than the
+    ///   destruction, else [`Absent`](Opened::Absent).
+    /// - A wrong secret is `Stale` for a request that arrived no later than [`STALE_WINDOW`] after
+    ///   the last rotation, else `Absent`.
+    /// - From the deadline on it is [`Expired`](Opened::Expired).
+    /// - A live lease of another owner is [`Busy`](Opened::Busy) and marks the record as waited
+    ///   for. The owner itself is granted again: its first reply got lost.
+    /// - What is granted is also touched, if that is due. Deadlines never move backwards.
+    pub fn open(&mut self, open: &Open, now: Timestamp) -> (Opened, bool) {
+        if let Some(refusal) = self.refuses(open.secret.as_ref(), open.age, now) {
+            return (refusal, false);
+        }
+        let mut changed = false;
+        if let Some((owner, span)) = open.lease {
+            let held = self.lease.filter(|l| l.owner != owner && l.until > now);
+            if let Some(lease) = held {
+                self.waiting_until = Some(now.plus(WAIT_MARK));
+                return (Opened::Busy(lease.until.since(now)), true);
+            }
+            if self.lease.is_none_or(|lease| lease.owner != owner) {
+                // Whoever else waits will say so again.
+                self.waiting_until = None;
+            }
+            self.lease = Some(Lease {
+                owner,
+                until: now.plus(span),
+            });
+            changed = true;
+        }
+        changed |= open.touch.is_some_and(|due| self.touch(due, now));
+        (Opened::Granted(self.view(now)), changed)
+    }
+
+    /// Extends the idle deadline if that moves it by at least `due`; tells whether it did.
+    pub fn touch(&mut self, due: Duration, now: Timestamp) -> bool {
+        let head = &mut self.head;
+        let deadline = now.plus(head.limits.idle);
+        let moves = deadline.since(head.idle_deadline);
+        if moves.is_zero() || moves < due {
+            return false;
+        }
+        head.idle_deadline = deadline;
+        head.last_seen = head.last_seen.max(now);
+        true
+    }
+
+    /// Decides on [`SessionStore::finish`](crate::SessionStore::finish) and makes its changes;
+    /// tells whether there were any.
+    ///
+    /// In this order: a known commit is [`Done`](Finished::Done) again, whoever owns the lease by
+    /// now; a tombstone or an expired record is [`Gone`](Finished::Gone); another version than
+    /// the expected one is [`Unknown`](Finished::Unknown); another owner is
+    /// [`Lost`](Finished::Lost), even if it wrote nothing. A lease that ran out and that nobody
+    /// took is still owned. [`Op::Release`] looks at the owner alone.
+    pub fn finish(&mut self, finish: &Finish, now: Timestamp) -> (Finished, bool) {
+        if self.commits.contains(finish.commit) {
+            return (self.done(now), false);
+        }
+        let owned = self.lease.is_some_and(|lease| lease.owner == finish.owner);
+        if self.gone_at.is_some() {
+            return (Finished::Gone, false);
+        }
+        match &finish.op {
+            Op::Release if !owned => return (Finished::Lost, false),
+            Op::Release => {}
+            _ if self.head.is_expired(now) => return (Finished::Gone, false),
+            _ if self.head.version != finish.version => return (Finished::Unknown, false),
+            _ if !owned => return (Finished::Lost, false),
+            Op::Destroy => {
+                self.commits.push(finish.commit);
+                self.head.version += 1;
+                let done = self.done(now);
+                self.bury(now);
+                return (done, true);
+            }
+            Op::Put(put) => {
+                put.head.apply(&mut self.head, now);
+                if let Some(secret) = put.head.secret {
+                    self.secret = secret;
+                    self.rotated_at = Some(now);
+                }
+                if let Some(data) = &put.data {
+                    self.data = data.clone();
+                }
+                self.head.version += 1;
+                self.commits.push(finish.commit);
+            }
+        }
+        self.lease = finish.next.map(|(owner, span)| Lease {
+            owner,
+            until: now.plus(span),
+        });
+        (self.done(now), true)
+    }
+
+    /// Decides on [`SessionStore::renew`](crate::SessionStore::renew): a live record's lease that
+    /// is still owned now ends `span` from now, never earlier than before.
+    pub fn renew(&mut self, owner: Owner, span: Duration, now: Timestamp) -> bool {
+        match &mut self.lease {
+            Some(lease) if lease.owner == owner && self.gone_at.is_none() => {
+                lease.until = lease.until.max(now.plus(span));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Decides on [`SessionStore::create`](crate::SessionStore::create) where this record has the
+    /// id already: made by the same commit it is [`Done`](Created::Done) (a lost reply is asked
+    /// again), a tombstone is [`Gone`](Created::Gone), anything else a
+    /// [`Collision`](Created::Collision).
+    pub fn meet_create(&self, commit: CommitId, now: Timestamp) -> Created {
+        if self.gone_at.is_some() {
+            Created::Gone
+        } else if self.commits.contains(commit) {
+            Created::Done(now)
+        } else {
+            Created::Collision
+        }
+    }
+
+    /// Destroys the record whoever holds its lease; tells whether it was alive.
+    pub fn destroy(&mut self, now: Timestamp) -> bool {
+        if self.gone_at.is_some() || self.head.is_expired(now) {
+            return false;
+        }
+        self.bury(now);
+        true
+    }
+
+    /// Whether a sweep may remove the record: expired, or a tombstone older than `keep`.
+    pub fn is_sweepable(&self, now: Timestamp, keep: Duration) -> bool {
+        match self.gone_at {
+            Some(gone_at) => now >= gone_at.plus(keep),
+            None => self.head.is_expired(now),
+        }
+    }
+
+    fn done(&self, now: Timestamp) -> Finished {
+        Finished::Done {
+            version: self.head.version,
+            now,
+            waiting: self.waiting_until.is_some_and(|until| until > now),
+        }
+    }
+
+    /// Leaves nothing but the id, the instant and the commits.
+    fn bury(&mut self, now: Timestamp) {
+        self.gone_at = Some(now);
+        self.secret = SecretHash::from_bytes([0; 32]);
+        self.data = Data::default();
+        self.head.user = None;
+        self.head.client = None;
+        self.lease = None;
+        self.waiting_until = None;
+    }
+}
+
+fn stale_if(under_way: bool) -> Opened {
+    if under_way {
+        Opened::Stale
+    } else {
+        Opened::Absent
+    }
+}

@@ -1,0 +1,140 @@
+//! `sweep`.
+
+use std::time::Duration;
+
+use tower_keep_core::{HeadChange, Open, SessionStore, Sweep, Swept};
+
+use super::context::{Context, LONG, MILLI, Result, leasing, new_session, put_head, reading};
+use super::destroy::try_to_revive;
+
+pub(super) async fn removes_what_is_over(cx: &Context) -> Result {
+    let short = cx.unit();
+    let dead = [cx.idle_session(short).await?, cx.idle_session(short).await?];
+    let mut bounded = new_session();
+    bounded.limits.absolute = short;
+    cx.create(&bounded).await?;
+    let alive = cx.session().await?;
+    let held = cx.session().await?;
+    cx.lock(&held, LONG).await?;
+    cx.pass(short).await?;
+
+    let swept = cx.store.sweep(Sweep::default()).await?;
+    let expected = Swept {
+        expired: 3,
+        tombstones: 0,
+        more: false,
+    };
+    ensure!(swept == expected, "{swept:?} instead of {expected:?}");
+    for new in [&dead[0], &dead[1], &bounded] {
+        cx.nothing(new.id, "`sweep` of an expired session").await?;
+        cx.opened(reading(new), "absent").await?;
+    }
+    cx.granted(reading(&alive)).await?;
+    cx.granted(reading(&held)).await?;
+    let swept = cx.store.sweep(Sweep::default()).await?;
+    ensure!(
+        swept == Swept::default(),
+        "{swept:?} though nothing is left"
+    );
+    Ok(())
+}
+
+pub(super) async fn keeps_what_was_renewed(cx: &Context) -> Result {
+    let touched = cx.idle_session(4 * cx.unit()).await?;
+    let extended = cx.idle_session(4 * cx.unit()).await?;
+    let (before, _) = cx.record(extended.id).await?;
+    let change = HeadChange {
+        extend: Some(LONG),
+        ..HeadChange::default()
+    };
+    cx.commit(&extended, put_head(change)).await?;
+    cx.reach(before.head.idle_deadline.minus(2 * cx.unit()))
+        .await?;
+    let touching = Open {
+        touch: Some(Duration::ZERO),
+        ..reading(&touched)
+    };
+    cx.granted(touching).await?;
+    cx.reach(before.head.idle_deadline).await?;
+    cx.store.sweep(Sweep::default()).await?;
+    cx.granted(reading(&touched)).await?;
+    cx.granted(reading(&extended)).await?;
+    Ok(())
+}
+
+pub(super) async fn keeps_tombstones_for_a_while(cx: &Context) -> Result {
+    let new = cx.idle_session(8 * cx.unit()).await?;
+    cx.store.destroy(new.id).await?;
+    let keep = |keep_tombstones| Sweep {
+        keep_tombstones,
+        ..Sweep::default()
+    };
+    // Past the deadline that the session had: a tombstone has none.
+    cx.pass(10 * cx.unit()).await?;
+    let swept = cx.store.sweep(keep(LONG)).await?;
+    ensure!(
+        swept == Swept::default(),
+        "{swept:?} though nothing is old enough"
+    );
+    let (record, _) = cx.record(new.id).await?;
+    let gone_at = record.gone_at.unwrap_or(record.head.created_at);
+    let span = 12 * cx.unit();
+    if cx.exact() {
+        cx.reach(gone_at.plus(span).minus(MILLI)).await?;
+        cx.store.sweep(keep(span)).await?;
+        cx.record(new.id).await?;
+    }
+    cx.reach(gone_at.plus(span)).await?;
+    let swept = cx.store.sweep(keep(span)).await?;
+    let expected = Swept {
+        tombstones: 1,
+        ..Swept::default()
+    };
+    ensure!(swept == expected, "{swept:?} instead of {expected:?}");
+    cx.nothing(new.id, "`sweep` of an old tombstone").await
+}
+
+pub(super) async fn obeys_the_limit(cx: &Context) -> Result {
+    for _ in 0..3 {
+        cx.idle_session(cx.unit()).await?;
+    }
+    for _ in 0..2 {
+        let new = cx.session().await?;
+        cx.store.destroy(new.id).await?;
+    }
+    cx.pass(cx.unit()).await?;
+    let sweep = Sweep {
+        limit: 2,
+        keep_tombstones: Duration::ZERO,
+    };
+    let (mut expired, mut tombstones) = (0, 0);
+    for round in [2, 2, 1] {
+        let swept = cx.store.sweep(sweep).await?;
+        let removed = swept.expired + swept.tombstones;
+        ensure!(
+            removed == round,
+            "{removed} removed instead of {round}, with a limit of 2"
+        );
+        ensure!(
+            swept.more == (round == 2),
+            "{swept:?} when {round} were to be removed"
+        );
+        expired += swept.expired;
+        tombstones += swept.tombstones;
+    }
+    ensure!(
+        (expired, tombstones) == (3, 2),
+        "counted {expired} expired and {tombstones} tombstones instead of 3 and 2"
+    );
+    Ok(())
+}
+
+pub(super) async fn is_final(cx: &Context) -> Result {
+    let new = cx.idle_session(4 * cx.unit()).await?;
+    let held = cx.lock(&new, LONG).await?;
+    cx.pass(4 * cx.unit()).await?;
+    cx.store.sweep(Sweep::default()).await?;
+    cx.nothing(new.id, "`sweep` of an expired session").await?;
+    try_to_revive(cx, &held, leasing(&new, held.owner, LONG)).await?;
+    cx.nothing(new.id, "verbs on what was swept").await
+}

@@ -1,0 +1,436 @@
+//! A simple store, right or with one mistake planted.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tower_keep_core::{
+    Clock, Created, Expect, Finish, Finished, Looked, NewSession, Op, Open, Opened, Owner, Record,
+    Revision, Scope, SessionId, SessionStore, StoreError, Sweep, Swept,
+};
+use tower_keep_testkit::TestClock;
+use tower_keep_testkit::conformance::Harness;
+
+/// What the store does wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mistake {
+    None,
+    /// `cas` writes where nothing is.
+    CasUpserts,
+    /// `cas` reads, lets others in, then writes.
+    CasRaces,
+    /// `cas` expecting absence overwrites.
+    CasOverwrites,
+    /// A touch leaves the revision.
+    KeepsRevision,
+    /// A commit is not looked for before owner and version.
+    OwnerBeforeCommit,
+    /// Only the last three commits are kept.
+    ShortRing,
+    /// A refused lease is taken for nothing to write, so nobody learns of the wait.
+    NoWaitMark,
+    /// Idle deadlines move backwards.
+    TouchMovesBack,
+    /// Every touch is due.
+    TouchAlways,
+    /// Expired one millisecond late.
+    LateExpiry,
+    /// A lease is still live at its end.
+    LongLease,
+    /// A release looks at the version.
+    ReleaseNeedsVersion,
+    /// A rotated session is absent for the old secret at once.
+    NoStaleWindow,
+    /// The old secret is stale for ever.
+    EndlessStaleWindow,
+    /// A request's age is not looked at.
+    NoAge,
+    /// The secret is not looked at.
+    AnySecret,
+    /// A wrong secret is told of an expired session.
+    TellsOfExpiry,
+    /// The next owner is dropped.
+    DropsNextOwner,
+    /// A holder whose lease ran out cannot commit.
+    LeaseEndsCommit,
+    /// A commit after the deadline is applied.
+    CommitsExpired,
+    /// A reader is kept out by a lease.
+    BlocksReaders,
+    /// `finish` on nothing makes a record.
+    FinishRevives,
+    /// A touch revives what expired.
+    TouchRevives,
+    /// A tombstone keeps the data.
+    TombstoneKeepsData,
+    /// A tombstone keeps the lease, so that the holder goes on.
+    DestroyWaitsForLease,
+    /// A destroyed session's id is free at once.
+    NoTombstone,
+    /// A sweep removes what was created long ago.
+    SweepsLive,
+    /// A sweep removes tombstones like expired sessions.
+    SweepsTombstones,
+    /// A sweep knows no limit.
+    NoLimit,
+    /// A repeated create collides with itself.
+    CreateForgets,
+    /// A create overwrites.
+    CreateOverwrites,
+    /// A renewed lease may end earlier than before.
+    RenewShortens,
+    /// Anybody renews.
+    AnybodyRenews,
+    /// The data of a put without data are cleared.
+    ClearsData,
+    /// A rotation is no new generation.
+    NoGeneration,
+    /// The client is not stored.
+    ForgetsClient,
+}
+
+pub struct Simple {
+    records: Mutex<HashMap<SessionId, (Record, u64)>>,
+    clock: TestClock,
+    mistake: Mistake,
+}
+
+impl Simple {
+    pub fn new(clock: TestClock, mistake: Mistake) -> Self {
+        Self {
+            records: Mutex::default(),
+            clock,
+            mistake,
+        }
+    }
+
+    fn is(&self, mistake: Mistake) -> bool {
+        self.mistake == mistake
+    }
+
+    /// Decides and writes in one step.
+    fn step<A>(
+        &self,
+        id: SessionId,
+        decide: impl FnOnce(Option<Record>, tower_keep_core::Timestamp) -> (A, Option<Record>),
+    ) -> A {
+        let mut records = self.records.lock().unwrap();
+        let found = records.get(&id).cloned();
+        let revision = found.as_ref().map_or(0, |(_, revision)| *revision);
+        let before = found.as_ref().map(|(record, _)| record.clone());
+        let (answer, write) = decide(before.clone(), self.clock.now());
+        if let Some(mut write) = write {
+            let touch = before
+                .is_some_and(|b| b.head.version == write.head.version && b.lease == write.lease);
+            if self.is(Mistake::ForgetsClient) {
+                write.head.client = None;
+            }
+            let next = revision + u64::from(!(touch && self.is(Mistake::KeepsRevision)));
+            records.insert(id, (write, next));
+        }
+        answer
+    }
+}
+
+impl SessionStore for Simple {
+    async fn look(&self, id: SessionId) -> Result<Looked, StoreError> {
+        let records = self.records.lock().unwrap();
+        let record = records
+            .get(&id)
+            .map(|(record, r)| (record.clone(), Revision(*r)));
+        let now = self.clock.now();
+        Ok(Looked { record, now })
+    }
+
+    async fn cas(
+        &self,
+        id: SessionId,
+        expect: Expect,
+        record: &Record,
+    ) -> Result<bool, StoreError> {
+        let found = self
+            .records
+            .lock()
+            .unwrap()
+            .get(&id)
+            .map(|(_, r)| Revision(*r));
+        if self.is(Mistake::CasRaces) {
+            tokio::task::yield_now().await;
+        }
+        let mut records = self.records.lock().unwrap();
+        let found = match self.mistake {
+            Mistake::CasRaces => found,
+            _ => records.get(&id).map(|(_, r)| Revision(*r)),
+        };
+        let fits = match expect {
+            Expect::Absent => found.is_none() || self.is(Mistake::CasOverwrites),
+            Expect::Revision(_) if found.is_none() => self.is(Mistake::CasUpserts),
+            Expect::Revision(revision) => found == Some(revision),
+        };
+        if fits {
+            records.insert(id, (record.clone(), found.map_or(1, |r| r.0 + 1)));
+        }
+        Ok(fits)
+    }
+
+    async fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreError> {
+        let (now, mut swept) = (self.clock.now(), Swept::default());
+        let limit = if self.is(Mistake::NoLimit) {
+            usize::MAX
+        } else {
+            sweep.limit
+        };
+        let keep = match self.mistake {
+            Mistake::SweepsTombstones => Duration::ZERO,
+            _ => sweep.keep_tombstones,
+        };
+        self.records.lock().unwrap().retain(|_, (record, _)| {
+            let head = &record.head;
+            let old = self.is(Mistake::SweepsLive)
+                && now >= head.created_at.plus(head.limits.idle)
+                && record.gone_at.is_none();
+            if !old && !record.is_sweepable(now, keep) {
+                return true;
+            }
+            if swept.expired + swept.tombstones == limit {
+                swept.more = true;
+                return true;
+            }
+            match record.gone_at {
+                Some(_) => swept.tombstones += 1,
+                None => swept.expired += 1,
+            }
+            false
+        });
+        Ok(swept)
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Process
+    }
+
+    async fn open(&self, open: &Open) -> Result<Opened, StoreError> {
+        if self.is(Mistake::CasRaces) {
+            return racing_open(self, open).await;
+        }
+        Ok(self.step(open.id, |record, now| match record {
+            None => (Opened::Absent, None),
+            Some(record) => mistaken_open(self.mistake, record, *open, now),
+        }))
+    }
+
+    async fn finish(&self, finish: &Finish) -> Result<Finished, StoreError> {
+        Ok(self.step(finish.id, |record, now| match record {
+            None => {
+                let revived = || Record::create(&revive(finish.id), now);
+                (
+                    Finished::Gone,
+                    self.is(Mistake::FinishRevives).then(revived),
+                )
+            }
+            Some(record) => mistaken_finish(self.mistake, record, finish, now),
+        }))
+    }
+
+    async fn renew(
+        &self,
+        id: SessionId,
+        owner: Owner,
+        lease: Duration,
+    ) -> Result<bool, StoreError> {
+        Ok(self.step(id, |record, now| match record {
+            None => (false, None),
+            Some(mut record) => {
+                let owner = match record.lease {
+                    Some(lease) if self.is(Mistake::AnybodyRenews) => lease.owner,
+                    _ => owner,
+                };
+                let renewed = record.renew(owner, lease, now);
+                if let Some(held) = &mut record.lease {
+                    if renewed && self.is(Mistake::RenewShortens) {
+                        held.until = now.plus(lease);
+                    }
+                }
+                (renewed, renewed.then_some(record))
+            }
+        }))
+    }
+
+    async fn create(&self, new: &NewSession) -> Result<Created, StoreError> {
+        Ok(self.step(new.id, |record, now| match record {
+            Some(record) if !self.is(Mistake::CreateOverwrites) => {
+                let met = record.meet_create(new.commit, now);
+                match met {
+                    Created::Done(_) if self.is(Mistake::CreateForgets) => {
+                        (Created::Collision, None)
+                    }
+                    met => (met, None),
+                }
+            }
+            _ => (Created::Done(now), Some(Record::create(new, now))),
+        }))
+    }
+
+    async fn destroy(&self, id: SessionId) -> Result<bool, StoreError> {
+        let destroyed = self.step(id, |record, now| match record {
+            None => (false, None),
+            Some(record) if record.lease.is_some() && self.is(Mistake::DestroyWaitsForLease) => {
+                (false, None)
+            }
+            Some(mut record) => {
+                let data = record.data.clone();
+                let destroyed = record.destroy(now);
+                if self.is(Mistake::TombstoneKeepsData) {
+                    record.data = data;
+                }
+                (destroyed, destroyed.then_some(record))
+            }
+        });
+        if self.is(Mistake::NoTombstone) {
+            self.records.lock().unwrap().remove(&id);
+        }
+        Ok(destroyed)
+    }
+}
+
+/// `open` by a `cas` that races.
+async fn racing_open(store: &Simple, open: &Open) -> Result<Opened, StoreError> {
+    loop {
+        let Looked { record, now } = store.look(open.id).await?;
+        let Some((mut record, revision)) = record else {
+            return Ok(Opened::Absent);
+        };
+        let (opened, changed) = record.open(open, now);
+        if !changed
+            || store
+                .cas(open.id, Expect::Revision(revision), &record)
+                .await?
+        {
+            return Ok(opened);
+        }
+    }
+}
+
+fn revive(id: SessionId) -> NewSession {
+    NewSession {
+        id,
+        secret: tower_keep_core::SecretHash::from_bytes([1; 32]),
+        commit: tower_keep_core::CommitId::unique(),
+        limits: tower_keep_core::Limits::default(),
+        extend: None,
+        user: None,
+        authenticated: false,
+        client: None,
+        remember: false,
+        data: tower_keep_core::data::Data::default(),
+    }
+}
+
+const MILLI: Duration = Duration::from_millis(1);
+
+fn mistaken_open(
+    mistake: Mistake,
+    mut record: Record,
+    mut open: Open,
+    now: tower_keep_core::Timestamp,
+) -> (Opened, Option<Record>) {
+    let before = record.clone();
+    let held = record.lease.is_some_and(|lease| lease.until > now);
+    match mistake {
+        Mistake::AnySecret if record.gone_at.is_none() => open.secret = None,
+        Mistake::NoAge => open.age = Duration::ZERO,
+        Mistake::TellsOfExpiry if record.gone_at.is_none() && record.head.is_expired(now) => {
+            return (Opened::Expired, None);
+        }
+        Mistake::NoStaleWindow => record.rotated_at = None,
+        Mistake::EndlessStaleWindow => record.rotated_at = record.rotated_at.map(|_| now),
+        Mistake::BlocksReaders if open.lease.is_none() && held => {
+            return (Opened::Busy(MILLI), None);
+        }
+        Mistake::LateExpiry => {
+            record.head.idle_deadline = record.head.idle_deadline.plus(MILLI);
+        }
+        Mistake::LongLease => {
+            if let Some(lease) = &mut record.lease {
+                lease.until = lease.until.plus(MILLI);
+            }
+        }
+        Mistake::TouchAlways => open.touch = open.touch.map(|_| Duration::ZERO),
+        Mistake::TouchRevives if open.touch.is_some() && record.gone_at.is_none() => {
+            record.head.idle_deadline = record.head.idle_deadline.max(now.plus(MILLI));
+        }
+        _ => {}
+    }
+    let (mut opened, mut changed) = record.open(&open, now);
+    match (mistake, &mut opened) {
+        (Mistake::NoWaitMark, Opened::Busy(_)) => changed = false,
+        (Mistake::TouchMovesBack, Opened::Granted(view)) if open.touch.is_some() => {
+            record.head.idle_deadline = now.plus(record.head.limits.idle);
+            view.head.idle_deadline = record.head.idle_deadline;
+            changed = true;
+        }
+        (Mistake::LongLease, Opened::Busy(_)) => record.lease = before.lease,
+        (Mistake::LateExpiry, _) => record.head.idle_deadline = before.head.idle_deadline,
+        _ => {}
+    }
+    (opened, changed.then_some(record))
+}
+
+fn mistaken_finish(
+    mistake: Mistake,
+    mut record: Record,
+    finish: &Finish,
+    now: tower_keep_core::Timestamp,
+) -> (Finished, Option<Record>) {
+    let before = record.clone();
+    let mut finish = finish.clone();
+    match mistake {
+        Mistake::OwnerBeforeCommit
+            if record
+                .lease
+                .is_some_and(|lease| lease.owner != finish.owner) =>
+        {
+            return (Finished::Lost, None);
+        }
+        Mistake::ShortRing => {
+            let [a, b, c, _] = record.commits.to_array();
+            record.commits = tower_keep_core::Commits::from_array([a, b, c, 0]);
+        }
+        Mistake::ReleaseNeedsVersion
+            if matches!(finish.op, Op::Release) && finish.version != record.head.version =>
+        {
+            return (Finished::Lost, None);
+        }
+        Mistake::LeaseEndsCommit if record.lease.is_some_and(|lease| lease.until <= now) => {
+            return (Finished::Lost, None);
+        }
+        Mistake::DropsNextOwner => finish.next = None,
+        Mistake::CommitsExpired => {
+            record.head.idle_deadline = record.head.idle_deadline.max(now.plus(MILLI));
+        }
+        _ => {}
+    }
+    let (finished, changed) = record.finish(&finish, now);
+    if changed {
+        if let Op::Put(put) = &finish.op {
+            match mistake {
+                Mistake::ClearsData if put.data.is_none() => {
+                    record.data = tower_keep_core::data::Data::default();
+                }
+                Mistake::NoGeneration => record.head.generation = before.head.generation,
+                _ => {}
+            }
+        }
+        if mistake == Mistake::TombstoneKeepsData && record.gone_at.is_some() {
+            record.data = before.data;
+        }
+    }
+    (finished, changed.then_some(record))
+}
+
+/// A store with this mistake and the clock that moves it.
+pub async fn harness(mistake: Mistake) -> Harness {
+    let clock = TestClock::new();
+    let store = Simple::new(clock.clone(), mistake);
+    Harness::new(store).with_clock(move |span| clock.advance(span))
+}

@@ -1,0 +1,130 @@
+//! The suite passes a store that is right and finds every mistake that is planted in it.
+
+mod common;
+
+use common::{Mistake, harness};
+use tower_keep_testkit::conformance;
+
+/// The mistakes, each with a case that must find it.
+const MISTAKES: &[(Mistake, &str)] = &[
+    (Mistake::CasUpserts, "physical::cas_is_no_upsert"),
+    (Mistake::CasOverwrites, "physical::cas_creates_once"),
+    (Mistake::CasRaces, "concurrency::cas_has_one_winner"),
+    (Mistake::CasRaces, "concurrency::one_lease_is_granted"),
+    (
+        Mistake::KeepsRevision,
+        "physical::every_write_makes_a_revision",
+    ),
+    (
+        Mistake::OwnerBeforeCommit,
+        "finish::knows_its_commit_before_the_owner",
+    ),
+    (
+        Mistake::ShortRing,
+        "finish::is_recognised_among_four_commits",
+    ),
+    (Mistake::NoWaitMark, "open::a_refusal_marks_the_wait"),
+    (Mistake::TouchMovesBack, "touch::never_moves_back"),
+    (Mistake::TouchAlways, "touch::only_if_due"),
+    (Mistake::LateExpiry, "open::expires_at_the_idle_deadline"),
+    (Mistake::LongLease, "open::takes_over_what_ran_out"),
+    (
+        Mistake::ReleaseNeedsVersion,
+        "finish::releases_by_owner_alone",
+    ),
+    (Mistake::NoStaleWindow, "stale::after_a_rotation"),
+    (Mistake::EndlessStaleWindow, "stale::after_a_rotation"),
+    (Mistake::NoAge, "stale::after_a_destruction"),
+    (Mistake::AnySecret, "open::wrong_secrets_learn_nothing"),
+    (Mistake::TellsOfExpiry, "open::wrong_secrets_learn_nothing"),
+    (Mistake::DropsNextOwner, "finish::hands_on_the_lease"),
+    (
+        Mistake::LeaseEndsCommit,
+        "finish::outlives_an_untaken_lease",
+    ),
+    (
+        Mistake::CommitsExpired,
+        "finish::is_gone_from_the_deadline_on",
+    ),
+    (Mistake::BlocksReaders, "open::readers_are_never_blocked"),
+    (Mistake::FinishRevives, "finish::is_gone_without_a_record"),
+    (Mistake::FinishRevives, "sweep::is_final"),
+    (Mistake::TouchRevives, "open::expires_at_the_idle_deadline"),
+    (Mistake::TombstoneKeepsData, "destroy::leaves_a_tombstone"),
+    (Mistake::TombstoneKeepsData, "finish::destroys"),
+    (Mistake::DestroyWaitsForLease, "destroy::ignores_the_lease"),
+    (Mistake::NoTombstone, "create::is_gone_on_a_tombstone"),
+    (Mistake::SweepsLive, "sweep::keeps_what_was_renewed"),
+    (
+        Mistake::SweepsTombstones,
+        "sweep::keeps_tombstones_for_a_while",
+    ),
+    (Mistake::NoLimit, "sweep::obeys_the_limit"),
+    (Mistake::CreateForgets, "create::is_done_again"),
+    (Mistake::CreateOverwrites, "create::collides"),
+    (Mistake::CreateOverwrites, "concurrency::one_create_wins"),
+    (Mistake::RenewShortens, "renew::extends_from_now"),
+    (Mistake::AnybodyRenews, "renew::only_for_the_owner"),
+    (Mistake::ClearsData, "finish::without_data_keeps_it"),
+    (Mistake::NoGeneration, "head::rotates"),
+    (Mistake::ForgetsClient, "create::stores_everything"),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_mistake_is_found_by_its_case() {
+    let mut missed = Vec::new();
+    for (mistake, case) in MISTAKES {
+        if conformance::run_case(case, || harness(*mistake))
+            .await
+            .is_ok()
+        {
+            missed.push((mistake, case));
+        }
+    }
+    assert!(missed.is_empty(), "not found: {missed:#?}");
+}
+
+/// Mistakes that need two callers at once, or that `create`, `cas` and `sweep` alone show.
+const OTHERS: &[Mistake] = &[
+    Mistake::CasRaces,
+    Mistake::SweepsTombstones,
+    Mistake::NoLimit,
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn random_sequences_find_nearly_every_mistake_too() {
+    let mut missed = Vec::new();
+    for (mistake, _) in MISTAKES {
+        let case = "differential::agrees_with_the_rules";
+        let found = conformance::run_case(case, || harness(*mistake))
+            .await
+            .is_err();
+        if !found && !OTHERS.contains(mistake) {
+            missed.push(mistake);
+        }
+    }
+    assert!(missed.is_empty(), "not found: {missed:#?}");
+}
+
+#[tokio::test]
+async fn a_violation_names_case_and_rule() {
+    let name = "physical::cas_is_no_upsert";
+    let found = conformance::run_case(name, || harness(Mistake::CasUpserts)).await;
+    let violation = found.unwrap_err();
+    let rule = conformance::cases()
+        .find(|(case, _)| *case == name)
+        .unwrap()
+        .1;
+    assert_eq!(
+        (violation.case.as_str(), violation.rule.as_str()),
+        (name, rule)
+    );
+    let text = violation.to_string();
+    assert!(text.contains(name) && text.contains(rule), "{text}");
+}
+
+#[tokio::test]
+async fn an_unknown_case_is_an_error() {
+    let result = conformance::run_case("no::such_case", || harness(Mistake::None)).await;
+    assert_eq!(result.unwrap_err().case, "no::such_case");
+}

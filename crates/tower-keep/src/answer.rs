@@ -1,0 +1,142 @@
+//! The answers that the library gives in the place of a handler.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER,
+};
+use http::{Response, response};
+use tracing::{debug, error};
+
+use crate::cookie::remove_set_cookie;
+use crate::error::Error;
+use crate::request::{RequestHead, RequestInfo};
+use crate::shared::Shared;
+
+/// The answer to an error: shaped by the app if it wants to, else a line of text.
+pub(crate) fn answer(
+    error: &Error,
+    shared: Option<&Shared>,
+    info: Option<&RequestInfo>,
+) -> Response<Bytes> {
+    if let (Some(on_error), Some(info)) = (shared.and_then(|s| s.on_error.as_ref()), info) {
+        return on_error(error, info);
+    }
+    let status = error.status();
+    // The status' own words for whoever sees it; the error's are for the log.
+    let text = match status.as_u16() {
+        409 => "The session changed while the request was under way. Please try again.\n",
+        503 => "The session is not available right now. Please try again.\n",
+        _ => "The session could not be used.\n",
+    };
+    if status.is_server_error() {
+        error!(error = %error, "a session failed");
+    } else {
+        debug!(error = %error, "a session conflict");
+    }
+    let mut response = Response::new(Bytes::from_static(text.as_bytes()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(after) = error.retry_after() {
+        headers.insert(RETRY_AFTER, after.as_secs().max(1).into());
+    }
+    response
+}
+
+/// Puts the answer to `error` in the place of the handler's response. Its header fields stay, as
+/// far as they are not about its content or its session: a browser needs those of CORS to see the
+/// answer at all.
+pub(crate) fn replace<B: From<Bytes>>(
+    response: Response<B>,
+    error: &Error,
+    shared: &Shared,
+    info: Option<&RequestInfo>,
+) -> Response<B> {
+    let (mut parts, _) = response.into_parts();
+    forget_content(&mut parts, shared);
+    let (answer, body) = answer(error, Some(shared), info).into_parts();
+    parts.status = answer.status;
+    let mut last = None;
+    for (name, value) in answer.headers {
+        // A field of several lines names itself with the first only.
+        if let Some(name) = name {
+            parts.headers.insert(name.clone(), value);
+            last = Some(name);
+        } else if let Some(name) = &last {
+            parts.headers.append(name.clone(), value);
+        }
+    }
+    Response::from_parts(parts, B::from(body))
+}
+
+fn forget_content(parts: &mut response::Parts, shared: &Shared) {
+    let headers = &mut parts.headers;
+    remove_set_cookie(headers, shared.cookie.name());
+    let about_content = |name: &&HeaderName| {
+        name.as_str().starts_with("content-") && !name.as_str().starts_with("content-security-")
+    };
+    let names: Vec<HeaderName> = headers.keys().filter(about_content).cloned().collect();
+    for name in names.iter().chain([&ETAG, &CACHE_CONTROL, &CONTENT_LENGTH]) {
+        headers.remove(name);
+    }
+}
+
+/// A session could not be opened: the [`Error`], with the answer that the layer was told to give
+/// to it.
+///
+/// As an extractor's rejection it answers by itself. A handler that can go on without a session
+/// takes `Result<Session, SessionRejection>`.
+#[derive(Debug)]
+pub struct SessionRejection {
+    error: Error,
+    shaped: Option<Box<Response<Bytes>>>,
+}
+
+impl SessionRejection {
+    #[cfg(feature = "axum")]
+    pub(crate) fn new(error: Error, head: &RequestHead<'_>) -> Self {
+        let entry = head.extensions.get::<crate::extract::Entry>();
+        let shared = entry.map(|entry| &*entry.0.shared);
+        let shaped = shared
+            .filter(|shared| shared.on_error.is_some())
+            .map(|_| Box::new(answer(&error, shared, Some(&RequestInfo::from(head)))));
+        Self { error, shaped }
+    }
+
+    /// What went wrong.
+    pub const fn error(&self) -> &Error {
+        &self.error
+    }
+
+    #[cfg(feature = "axum")]
+    pub(crate) fn into_answer(self) -> Response<Bytes> {
+        match self.shaped {
+            Some(response) => *response,
+            None => answer(&self.error, None, None),
+        }
+    }
+}
+
+impl From<SessionRejection> for Error {
+    fn from(rejection: SessionRejection) -> Self {
+        rejection.error
+    }
+}
+
+impl fmt::Display for SessionRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for SessionRejection {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}

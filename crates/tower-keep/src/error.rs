@@ -1,0 +1,113 @@
+//! What can go wrong with a session, and what the client is told.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use tower_keep_core::data::DataError;
+use tower_keep_core::{StoreError, StoreErrorKind};
+
+/// Why a session could not be opened, used or saved.
+///
+/// As a response (with the `axum` feature, or where the layer itself answers) it is the
+/// [status](Self::status) and a line of text that says no more than its kind.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The request did not come through a [`SessionLayer`](crate::SessionLayer), or that layer
+    /// skips it.
+    #[error(
+        "no session layer on this route: add `.layer(SessionLayer::new(store))` to the router \
+         (below any `skip` rule that matches this request), with the same key as the extractor"
+    )]
+    MissingLayer,
+    /// The store failed. This is never "no session" (G5).
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// The store did not say whether the commit was applied, and cannot say any more.
+    #[error("the store did not confirm the commit; it may or may not have been applied")]
+    OutcomeUnknown,
+    /// As many requests wait for this session as may.
+    #[error("too many requests are waiting for this session")]
+    TooManyWaiting,
+    /// The session stayed taken for as long as a request may wait.
+    #[error("the session is in use by another request and did not become free in time")]
+    LockTimeout,
+    /// Somebody else's change came between; nothing of this request was applied.
+    #[error("{0}")]
+    Conflict(Conflict),
+    /// The data cannot be what was asked for; nothing was changed.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The session has been committed or discarded already; it cannot be changed any more.
+    #[error("the session was already committed or discarded: it can no longer be changed")]
+    Closed,
+    /// This very request holds the session: go through its `Session`, or use
+    /// [`SessionHandle::detached`](crate::SessionHandle::detached).
+    #[error("this request holds the session itself: use its `Session`, or a detached handle")]
+    InUse,
+    /// There is no response any more that could carry a new cookie.
+    #[error("no response can carry the new cookie: do this in a request handler")]
+    NeedsResponse,
+    /// The handle is bound to a session that has changed hands (login, logout, rotation) or ended.
+    #[error("the session was ended or changed hands since this handle was made")]
+    Stale,
+    /// A store that does I/O needs a Tokio runtime.
+    #[error("sessions on this store need a Tokio runtime")]
+    NoRuntime,
+    /// The layer is shutting down.
+    #[error("the session layer is shutting down")]
+    ShuttingDown,
+}
+
+/// What came between; see [`Error::Conflict`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Conflict {
+    /// The lease ran out and another request took the session over.
+    #[error("the session was taken over by another request before this one ended")]
+    Lost,
+    /// The session was destroyed or expired before this request ended.
+    #[error("the session ended before this request did")]
+    Gone,
+    /// The cookie was replaced (login, logout) while this request was under way, and it changed
+    /// something.
+    #[error("the session was replaced while this request was under way")]
+    Stale,
+    /// What was read first and what was locked then differ in session, generation or user.
+    #[error("the session changed hands between reading it and locking it")]
+    Changed,
+    /// The request carries the cookies of two live sessions.
+    #[error("the request carries two different sessions")]
+    Ambiguous,
+}
+
+impl From<Conflict> for Error {
+    fn from(conflict: Conflict) -> Self {
+        Self::Conflict(conflict)
+    }
+}
+
+impl Error {
+    /// The status that the client is answered with: 409 for a conflict, 503 where trying again may
+    /// help, else 500.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Conflict(_) | Self::Stale => StatusCode::CONFLICT,
+            Self::Store(error) if error.kind() == StoreErrorKind::TooLarge => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            Self::Store(_)
+            | Self::OutcomeUnknown
+            | Self::TooManyWaiting
+            | Self::LockTimeout
+            | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// After how long the client may try again, for `Retry-After`; 1 second where the session was
+    /// taken.
+    pub fn retry_after(&self) -> Option<Duration> {
+        matches!(self, Self::TooManyWaiting | Self::LockTimeout).then_some(Duration::from_secs(1))
+    }
+}

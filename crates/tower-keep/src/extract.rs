@@ -1,0 +1,218 @@
+//! From a request to its session.
+
+use std::any::TypeId;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use http::Extensions;
+
+use crate::error::Error;
+use crate::handle::SessionHandle;
+use crate::read::ReadSession;
+use crate::request::RequestHead;
+use crate::session::Session;
+use crate::slot::{Mode, Slot, Source, Tokens};
+
+/// What the layer leaves in a request's extensions: the innermost slot, which knows those around.
+#[derive(Clone)]
+pub(crate) struct Entry(pub(crate) Arc<Slot>);
+
+/// The key of a layer that was given none.
+pub(crate) type MainKey = ();
+
+/// The slot of the layer with this key, and the innermost one.
+fn find(extensions: &Extensions, key: TypeId) -> Result<(&Arc<Slot>, &Arc<Slot>), Error> {
+    let Entry(within) = extensions.get().ok_or(Error::MissingLayer)?;
+    let slot = within.chain().find(|slot| slot.shared.key == key);
+    Ok((slot.ok_or(Error::MissingLayer)?, within))
+}
+
+async fn open(head: &RequestHead<'_>, key: TypeId, mode: Mode) -> Result<ReadSession, Error> {
+    let (slot, within) = find(head.extensions, key)?;
+    slot.open(within, mode, Source::Request(head)).await?;
+    Ok(ReadSession { slot: slot.clone() })
+}
+
+/// What can be had from a request through a session layer.
+pub(crate) trait FromHead: Sized {
+    fn from_head(
+        head: &RequestHead<'_>,
+        key: TypeId,
+    ) -> impl Future<Output = Result<Self, Error>> + Send;
+
+    /// As [`from_head`](Self::from_head), only where there is a stored session.
+    fn resume(
+        head: &RequestHead<'_>,
+        key: TypeId,
+    ) -> impl Future<Output = Result<Option<Self>, Error>> + Send;
+}
+
+impl FromHead for ReadSession {
+    async fn from_head(head: &RequestHead<'_>, key: TypeId) -> Result<Self, Error> {
+        open(head, key, Mode::Read).await
+    }
+
+    async fn resume(head: &RequestHead<'_>, key: TypeId) -> Result<Option<Self>, Error> {
+        let session = open(head, key, Mode::Read).await?;
+        Ok(Some(session).filter(|session| !session.is_new()))
+    }
+}
+
+impl FromHead for Session {
+    async fn from_head(head: &RequestHead<'_>, key: TypeId) -> Result<Self, Error> {
+        open(head, key, Mode::Write).await.map(Session)
+    }
+
+    async fn resume(head: &RequestHead<'_>, key: TypeId) -> Result<Option<Self>, Error> {
+        let session = open(head, key, Mode::Write).await?;
+        Ok(Some(Session(session)).filter(|session| !session.is_new()))
+    }
+}
+
+impl FromHead for SessionHandle {
+    async fn from_head(head: &RequestHead<'_>, key: TypeId) -> Result<Self, Error> {
+        let (slot, _) = find(head.extensions, key)?;
+        let tokens = Tokens::parse(&slot.shared, head.headers);
+        Ok(Self::new(slot.clone(), tokens))
+    }
+
+    async fn resume(head: &RequestHead<'_>, key: TypeId) -> Result<Option<Self>, Error> {
+        Self::from_head(head, key).await.map(Some)
+    }
+}
+
+/// The same as the extractors, for services without axum.
+macro_rules! without_axum {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// What the extractor of this name gives, for services without axum: pass the request
+            /// or its parts.
+            ///
+            /// # Errors
+            /// [`Error::MissingLayer`] if the request did not come through a
+            /// [`SessionLayer`](crate::SessionLayer), and those of opening.
+            pub fn from_request<'a>(
+                request: impl Into<RequestHead<'a>>,
+            ) -> impl Future<Output = Result<Self, Error>> + Send {
+                let head = request.into();
+                async move { Self::from_head(&head, TypeId::of::<MainKey>()).await }
+            }
+        }
+    )*};
+}
+
+without_axum!(Session, ReadSession, SessionHandle);
+
+/// An extractor for the session of the layer with the key `K`, in an app that has several; see
+/// [`SessionLayerBuilder::key`](crate::SessionLayerBuilder::key).
+///
+/// ```
+/// use tower_keep::{Error, Keyed, ReadSession, Session};
+///
+/// struct Admin;
+///
+/// async fn audit(visitor: ReadSession, admin: Keyed<Admin, Session>) -> Result<(), Error> {
+///     admin.push("seen", &visitor.id().map(|id| id.to_string()))
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Keyed<K, T>(T, PhantomData<fn() -> K>);
+
+impl<K, T> Keyed<K, T> {
+    /// The session itself.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<K, T> Deref for Keyed<K, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<K: 'static, T: FromHead> FromHead for Keyed<K, T> {
+    async fn from_head(head: &RequestHead<'_>, _: TypeId) -> Result<Self, Error> {
+        let inner = T::from_head(head, TypeId::of::<K>()).await?;
+        Ok(Self(inner, PhantomData))
+    }
+
+    async fn resume(head: &RequestHead<'_>, _: TypeId) -> Result<Option<Self>, Error> {
+        let inner = T::resume(head, TypeId::of::<K>()).await?;
+        Ok(inner.map(|inner| Self(inner, PhantomData)))
+    }
+}
+
+#[cfg(feature = "axum")]
+mod axum {
+    use std::any::TypeId;
+
+    use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
+    use axum_core::response::{IntoResponse, Response};
+    use http::request::Parts;
+
+    use super::{FromHead, Keyed, MainKey};
+    use crate::answer::{SessionRejection, answer};
+    use crate::error::Error;
+    use crate::handle::SessionHandle;
+    use crate::read::ReadSession;
+    use crate::request::RequestHead;
+    use crate::session::Session;
+
+    macro_rules! extractors {
+        ($([$($generics:tt)*] $name:ty),* $(,)?) => {$(
+            impl<State: Send + Sync, $($generics)*> FromRequestParts<State> for $name {
+                type Rejection = SessionRejection;
+
+                async fn from_request_parts(
+                    parts: &mut Parts,
+                    _: &State,
+                ) -> Result<Self, SessionRejection> {
+                    let head = RequestHead::from(&*parts);
+                    Self::from_head(&head, TypeId::of::<MainKey>())
+                        .await
+                        .map_err(|error| SessionRejection::new(error, &head))
+                }
+            }
+
+            impl<State: Send + Sync, $($generics)*> OptionalFromRequestParts<State> for $name {
+                type Rejection = SessionRejection;
+
+                async fn from_request_parts(
+                    parts: &mut Parts,
+                    _: &State,
+                ) -> Result<Option<Self>, SessionRejection> {
+                    let head = RequestHead::from(&*parts);
+                    Self::resume(&head, TypeId::of::<MainKey>())
+                        .await
+                        .map_err(|error| SessionRejection::new(error, &head))
+                }
+            }
+        )*};
+    }
+
+    extractors!(
+        [] Session,
+        [] ReadSession,
+        [] SessionHandle,
+        [K: 'static] Keyed<K, Session>,
+        [K: 'static] Keyed<K, ReadSession>,
+        [K: 'static] Keyed<K, SessionHandle>,
+    );
+
+    impl IntoResponse for Error {
+        fn into_response(self) -> Response {
+            answer(&self, None, None).map(Into::into)
+        }
+    }
+
+    impl IntoResponse for SessionRejection {
+        fn into_response(self) -> Response {
+            self.into_answer().map(Into::into)
+        }
+    }
+}

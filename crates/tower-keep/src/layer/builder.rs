@@ -1,0 +1,279 @@
+//! How a layer is configured.
+
+use std::any::TypeId;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use tower_keep_core::data::DataLimits;
+use tower_keep_core::{Clock, DynStore, Limits, SystemClock};
+
+use super::SessionLayer;
+use crate::cookie::{Cookie, CookieConfig, CookieConfigError};
+use crate::error::Error;
+use crate::extract::MainKey;
+use crate::lock::{Keeper, LockConfig, Tasks};
+use crate::request::{RequestHead, RequestInfo};
+use crate::shared::{ClientIp, OnError, Predicate, Shared};
+
+/// A [`SessionLayer`] to be configured; see [`SessionLayer::builder`].
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_keep::cookie::CookieConfig;
+/// use tower_keep::{MemoryStore, SessionLayer};
+///
+/// let layer = SessionLayer::builder(MemoryStore::new())
+///     .cookie(CookieConfig::new().name("__Host-shop"))
+///     .idle_timeout(Duration::from_secs(30 * 60))
+///     .skip(|request| request.uri.path().starts_with("/static/"))
+///     .build()?;
+/// # Ok::<(), tower_keep::LayerConfigError>(())
+/// ```
+#[must_use]
+pub struct SessionLayerBuilder {
+    store: DynStore,
+    cookie: CookieConfig,
+    prefix: String,
+    limits: Limits,
+    touch: Option<Duration>,
+    locks: LockConfig,
+    data: DataLimits,
+    max_request_age: Duration,
+    clock: Arc<dyn Clock>,
+    key: TypeId,
+    commit_when: Box<dyn Fn(StatusCode) -> bool + Send + Sync>,
+    skip: Option<Predicate>,
+    lock_for: Option<Predicate>,
+    client_ip: Option<ClientIp>,
+    on_error: Option<OnError>,
+}
+
+impl SessionLayerBuilder {
+    pub(super) fn new(store: DynStore) -> Self {
+        Self {
+            store,
+            cookie: CookieConfig::new(),
+            prefix: String::new(),
+            limits: Limits::default(),
+            touch: None,
+            locks: LockConfig::default(),
+            data: DataLimits::default(),
+            max_request_age: Duration::from_secs(600),
+            clock: Arc::new(SystemClock::default()),
+            key: TypeId::of::<MainKey>(),
+            commit_when: Box::new(commits),
+            skip: None,
+            lock_for: None,
+            client_ip: None,
+            on_error: None,
+        }
+    }
+
+    /// The cookie. Default: [`CookieConfig::new`].
+    pub fn cookie(mut self, cookie: CookieConfig) -> Self {
+        self.cookie = cookie;
+        self
+    }
+
+    /// A visible prefix of every token, such as `shop_sess_`, so that secret scanners know one when
+    /// they see it. Default: none. Cookies without exactly this prefix open nothing.
+    pub fn token_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// How long a session lives without a request. Default: 2 hours.
+    pub fn idle_timeout(mut self, idle: Duration) -> Self {
+        self.limits.idle = idle;
+        self
+    }
+
+    /// How long a session lives in all, from its creation, the last change of user or
+    /// re-authentication. Default: 24 hours.
+    pub fn absolute_timeout(mut self, absolute: Duration) -> Self {
+        self.limits.absolute = absolute;
+        self
+    }
+
+    /// By how much an opening must move the idle deadline to be worth a write. Default: a sixtieth
+    /// of the idle timeout, at least a second.
+    pub fn touch_throttle(mut self, least: Duration) -> Self {
+        self.touch = Some(least);
+        self
+    }
+
+    /// How sessions are locked and waited for.
+    pub fn locks(mut self, locks: LockConfig) -> Self {
+        self.locks = locks;
+        self
+    }
+
+    /// The size of the data and of their keys. Default: 64 KiB and 255 bytes.
+    pub fn data_limits(mut self, data: DataLimits) -> Self {
+        self.data = data;
+        self
+    }
+
+    /// How long a request may be under way and still tell an ended session from one that never
+    /// was. Stores must keep tombstones as long. Default: 10 minutes.
+    pub fn max_request_age(mut self, age: Duration) -> Self {
+        self.max_request_age = age;
+        self
+    }
+
+    /// Another clock, for tests. Stores have their own.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// A key, for an app with several sessions: handlers get this layer's by
+    /// [`Keyed<K, Session>`](crate::Keyed). `K` is any type of the app's.
+    pub fn key<K: 'static>(mut self) -> Self {
+        self.key = TypeId::of::<K>();
+        self
+    }
+
+    /// After which responses the session is saved. Default: those below 500, except 408, with
+    /// which a timeout layer inside answers for a handler that it has dropped.
+    pub fn commit_when(
+        mut self,
+        commits: impl Fn(StatusCode) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.commit_when = Box::new(commits);
+        self
+    }
+
+    /// Requests that have no session. Extractors fail there as without the layer.
+    pub fn skip(mut self, skip: impl Fn(&RequestHead<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.skip = Some(Box::new(skip));
+        self
+    }
+
+    /// Requests whose first extractor takes the lock, even if it only reads: a guard with a
+    /// [`ReadSession`](crate::ReadSession) in front of a handler with a
+    /// [`Session`](crate::Session) then costs no extra round trip.
+    pub fn lock_for(
+        mut self,
+        locks: impl Fn(&RequestHead<'_>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.lock_for = Some(Box::new(locks));
+        self
+    }
+
+    /// Where to find the client's address, to be recorded in new sessions. Default: nowhere. Take
+    /// it from the connection or from a proxy you trust, never from a header anybody can send.
+    pub fn client_ip(
+        mut self,
+        ip: impl Fn(&RequestHead<'_>) -> Option<IpAddr> + Send + Sync + 'static,
+    ) -> Self {
+        self.client_ip = Some(Box::new(ip));
+        self
+    }
+
+    /// Shapes the answers that the layer and its extractors give themselves: 503, 409 and 500. The
+    /// request's head is kept for it from when a session is opened.
+    pub fn on_error(
+        mut self,
+        answer: impl Fn(&Error, &RequestInfo) -> Response<Bytes> + Send + Sync + 'static,
+    ) -> Self {
+        self.on_error = Some(Box::new(answer));
+        self
+    }
+
+    /// Checks the configuration.
+    ///
+    /// # Errors
+    /// What is wrong with it, with the reason.
+    pub fn build(self) -> Result<SessionLayer, LayerConfigError> {
+        let Limits { idle, absolute } = self.limits;
+        if idle < Duration::from_millis(1) || absolute < Duration::from_millis(1) {
+            return Err(LayerConfigError::Lifetime(
+                "a session must live for at least a millisecond",
+            ));
+        }
+        if let Some(problem) = self.locks.problem() {
+            return Err(LayerConfigError::Locks(problem));
+        }
+        let in_cookies = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+        if !self.prefix.bytes().all(in_cookies) {
+            return Err(LayerConfigError::TokenPrefix);
+        }
+        let cookie = self.cookie.clone().build()?;
+        Ok(self.assemble(cookie))
+    }
+
+    /// For the defaults, which a test has checked.
+    pub(super) fn build_unchecked(self) -> SessionLayer {
+        self.assemble(Cookie::default())
+    }
+
+    fn assemble(self, cookie: Cookie) -> SessionLayer {
+        let tasks = Arc::new(Tasks::default());
+        let keeper = Keeper::new(
+            self.store.clone(),
+            self.locks,
+            self.clock.clone(),
+            tasks.clone(),
+        );
+        let throttle = (self.limits.idle / 60).max(Duration::from_secs(1));
+        let shared = Shared {
+            store: self.store,
+            cookie,
+            prefix: self.prefix,
+            limits: self.limits,
+            touch: self.touch.unwrap_or(throttle),
+            locks: self.locks,
+            keeper: Arc::new(keeper),
+            tasks,
+            data: self.data,
+            max_request_age: self.max_request_age,
+            clock: self.clock,
+            key: self.key,
+            commit_when: self.commit_when,
+            skip: self.skip,
+            lock_for: self.lock_for,
+            client_ip: self.client_ip,
+            on_error: self.on_error,
+        };
+        SessionLayer {
+            shared: Arc::new(shared),
+        }
+    }
+}
+
+fn commits(status: StatusCode) -> bool {
+    !status.is_server_error() && status.as_u16() < 500 && status != StatusCode::REQUEST_TIMEOUT
+}
+
+impl fmt::Debug for SessionLayerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionLayerBuilder")
+            .field("store", &self.store)
+            .field("cookie", &self.cookie)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A layer cannot be configured like this.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayerConfigError {
+    /// The cookie's options contradict each other.
+    #[error("the session cookie: {0}")]
+    Cookie(#[from] CookieConfigError),
+    /// The lock's spans contradict each other.
+    #[error("the session locks: {0}")]
+    Locks(&'static str),
+    /// A timeout cannot be met.
+    #[error("the session timeouts: {0}")]
+    Lifetime(&'static str),
+    /// The token prefix has characters that are not safe in a cookie.
+    #[error("the token prefix may have letters, digits, `_`, `-` and `.` only")]
+    TokenPrefix,
+}

@@ -1,0 +1,93 @@
+//! The middleware: from the cookie to the session and back.
+
+mod builder;
+mod future;
+mod service;
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use tower_keep_core::{DynStore, SessionStore};
+use tower_layer::Layer;
+
+use crate::shared::Shared;
+
+pub use builder::{LayerConfigError, SessionLayerBuilder};
+pub use future::ResponseFuture;
+pub use service::SessionService;
+
+/// Gives every request its session, opened only if the request asks for it.
+///
+/// A request that does not use its session costs no store call, no cookie and no header. Cloning
+/// the layer is cheap, and clones are the same layer.
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use tower_keep::{Error, MemoryStore, Session, SessionLayer};
+///
+/// async fn count(session: Session) -> Result<String, Error> {
+///     Ok(format!("visit {}", session.increment("visits", 1)?))
+/// }
+///
+/// let app: Router = Router::new()
+///     .route("/", get(count))
+///     .layer(SessionLayer::new(MemoryStore::new()));
+/// ```
+#[derive(Clone)]
+pub struct SessionLayer {
+    shared: Arc<Shared>,
+}
+
+impl SessionLayer {
+    /// A layer over `store` with safe defaults: cookie `__Host-id` (`Secure`, `HttpOnly`,
+    /// `SameSite=Lax`), 2 hours of idle and 24 hours of absolute timeout. Browsers send the cookie
+    /// over HTTPS, and most of them to `localhost`; see
+    /// [`CookieConfig::dev_http`](crate::cookie::CookieConfig::dev_http) for plain HTTP.
+    pub fn new(store: impl SessionStore) -> Self {
+        Self::builder(store).build_unchecked()
+    }
+
+    /// A layer to be configured.
+    pub fn builder(store: impl SessionStore) -> SessionLayerBuilder {
+        SessionLayerBuilder::new(as_dyn(store))
+    }
+
+    /// Ends what requests have left to do: no session is opened for writing any more, and when
+    /// this completes, every commit and every unlock that had been started is done. Call it after
+    /// the server has drained.
+    pub async fn shutdown(&self) {
+        self.shared.tasks.close();
+        self.shared.tasks.drained().await;
+    }
+}
+
+/// A store that is erased already is not erased twice.
+fn as_dyn(store: impl SessionStore) -> DynStore {
+    let mut store = Some(store);
+    let any: &mut dyn Any = &mut store;
+    match any
+        .downcast_mut::<Option<DynStore>>()
+        .and_then(Option::take)
+    {
+        Some(erased) => erased,
+        None => match store {
+            Some(store) => DynStore::new(store),
+            None => unreachable!("taken only if it was erased"),
+        },
+    }
+}
+
+impl<S> Layer<S> for SessionLayer {
+    type Service = SessionService<S>;
+
+    fn layer(&self, inner: S) -> SessionService<S> {
+        SessionService::new(inner, self.shared.clone())
+    }
+}
+
+impl fmt::Debug for SessionLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shared.fmt(f)
+    }
+}

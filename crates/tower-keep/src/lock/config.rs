@@ -1,0 +1,71 @@
+//! How long locks last and how long requests wait for them.
+
+use std::time::Duration;
+
+/// How exclusive sessions are held and waited for.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_keep::LockConfig;
+///
+/// let patient = LockConfig { wait: Duration::from_secs(30), ..LockConfig::default() };
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct LockConfig {
+    /// How long a lease lasts if its holder dies; a holder renews it at a third. Default 10 s.
+    pub lease: Duration,
+    /// How long one request may keep renewing. After that its commit still succeeds unless
+    /// somebody else took the session over. Default 60 s.
+    pub hold: Duration,
+    /// How long a request waits for a session that is taken, then it is answered with 503. Longer
+    /// than the lease by more than a second, so that a crashed holder is outlasted. Default 15 s.
+    pub wait: Duration,
+    /// How many requests may wait for one session in this process; more are answered with 503.
+    /// Default 64.
+    pub max_waiting: usize,
+    /// How many requests of this process may hand a session to one another before other
+    /// processes get their chance. Default 16.
+    pub cohort: u32,
+    /// The shortest pause before a store is asked again for a session that another process holds;
+    /// it doubles up to 16 times this. Default 10 ms.
+    pub poll: Duration,
+    /// How long one call to the store may take before it counts as failed. Default 5 s.
+    pub store_timeout: Duration,
+}
+
+impl Default for LockConfig {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(10),
+            hold: Duration::from_secs(60),
+            wait: Duration::from_secs(15),
+            max_waiting: 64,
+            cohort: 16,
+            poll: Duration::from_millis(10),
+            store_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+impl LockConfig {
+    /// What is wrong with it, if anything.
+    pub(crate) fn problem(&self) -> Option<&'static str> {
+        if self.lease < Duration::from_millis(10) {
+            Some("`lease` must be at least 10 ms")
+        } else if self.wait <= self.lease + Duration::from_secs(1) {
+            Some(
+                "`wait` must be more than a second longer than `lease`, or a crashed holder cannot be outlasted",
+            )
+        } else if self.hold < self.lease {
+            Some("`hold` must be at least as long as `lease`")
+        } else if self.poll.is_zero() {
+            Some("`poll` must be longer than zero")
+        } else if self.store_timeout.is_zero() {
+            Some("`store_timeout` must be longer than zero")
+        } else if self.cohort == 0 {
+            Some("`cohort` must be at least 1")
+        } else {
+            None
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! A request's right to end its exclusive section: used once, by a commit or by being dropped.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tower_keep_core::data::Patch;
+use tower_keep_core::{
+    CommitId, DynStore, Finish, Finished, Head, HeadChange, LocalOpened, LocalStore, Op, Open,
+    Opened, Owner, Put, SessionId, SessionStore, Timestamp, Turn, View,
+};
+
+use super::waiter::{End, EndOp};
+use crate::error::{Conflict, Error};
+
+/// How to end it.
+pub(crate) enum Commit {
+    /// Nothing changed.
+    Release,
+    /// Save these changes.
+    Put(HeadChange, Patch),
+    /// Destroy the session.
+    Destroy,
+}
+
+/// The head as it was committed, and the store's time then.
+pub(crate) type Committed = (Head, Timestamp);
+
+/// See the [module documentation](self).
+pub(crate) struct Grant(Kind);
+
+enum Kind {
+    Local(Local),
+    Kept(oneshot::Sender<End>),
+}
+
+/// What has become of a commit, now or soon.
+pub(crate) enum Committing {
+    Now(Result<Committed, Error>),
+    Soon(oneshot::Receiver<Result<Committed, Error>>),
+}
+
+impl Grant {
+    pub(super) const fn kept(end: oneshot::Sender<End>) -> Self {
+        Self(Kind::Kept(end))
+    }
+
+    /// Ends the section. `view` is what was granted; it is taken so that a store in memory can
+    /// change the data in place.
+    pub(crate) fn commit(self, view: View, commit: Commit) -> Committing {
+        match self.0 {
+            Kind::Local(local) => Committing::Now(local.commit(view, commit)),
+            Kind::Kept(end) => {
+                let (reply, outcome) = oneshot::channel();
+                let op = match commit {
+                    Commit::Release => EndOp::Release,
+                    Commit::Destroy => EndOp::Destroy,
+                    Commit::Put(head, patch) => {
+                        let data = (!patch.is_empty()).then(|| {
+                            let mut data = view.data;
+                            data.apply(&patch);
+                            data
+                        });
+                        EndOp::Put(Put { head, data })
+                    }
+                };
+                // Should the keeper be gone, the reply's sender goes with the message.
+                let _ = end.send(End { op, reply });
+                Committing::Soon(outcome)
+            }
+        }
+    }
+}
+
+impl Committing {
+    pub(crate) async fn outcome(self) -> Result<Committed, Error> {
+        match self {
+            Self::Now(outcome) => outcome,
+            // The keeper went down with its runtime after it was told to commit.
+            Self::Soon(outcome) => outcome.await.unwrap_or(Err(Error::OutcomeUnknown)),
+        }
+    }
+}
+
+/// A lease in a store of this process.
+struct Local {
+    store: DynStore,
+    id: SessionId,
+    owner: Owner,
+    ended: bool,
+}
+
+impl Local {
+    fn commit(mut self, view: View, commit: Commit) -> Result<Committed, Error> {
+        self.ended = true;
+        let View { mut head, data, .. } = view;
+        drop(data);
+        let (op, patch) = match commit {
+            Commit::Release => (Op::Release, Patch::default()),
+            Commit::Destroy => (Op::Destroy, Patch::default()),
+            Commit::Put(head, patch) => (Op::Put(Put { head, data: None }), patch),
+        };
+        let finish = self.finish(op, head.version);
+        match self.local().map(|local| local.finish(&finish, &patch)) {
+            Some(Finished::Done { version, now, .. }) => {
+                if let Op::Put(put) = &finish.op {
+                    put.head.apply(&mut head, now);
+                }
+                head.version = version;
+                Ok((head, now))
+            }
+            Some(Finished::Gone) => Err(Conflict::Gone.into()),
+            _ => Err(Conflict::Lost.into()),
+        }
+    }
+
+    fn local(&self) -> Option<&dyn LocalStore> {
+        self.store.local()
+    }
+
+    fn finish(&self, op: Op, version: u64) -> Finish {
+        Finish {
+            id: self.id,
+            owner: self.owner,
+            version,
+            // A reply cannot get lost here, so a commit is never recognised by its id; the owner's
+            // token is as unique.
+            commit: CommitId::from_u128(self.owner.to_u128()),
+            op,
+            next: None,
+        }
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        if !self.ended
+            && let Some(local) = self.local()
+        {
+            local.finish(&self.finish(Op::Release, 0), &Patch::default());
+        }
+    }
+}
+
+/// Waits for the session and its lease in a store of this process. Dropping the future gives back
+/// what it has, place or lease.
+///
+/// `open` has the lease to ask for; `wait` is how long from now.
+pub(crate) async fn acquire_local(
+    store: &DynStore,
+    open: &Open,
+    wait: Duration,
+    max_waiting: usize,
+) -> Result<Result<(View, Grant), Opened>, Error> {
+    let (Some(local), Some((owner, _))) = (store.local(), open.lease) else {
+        return Err(Error::Closed);
+    };
+    let opened = match local.acquire(open, max_waiting) {
+        LocalOpened::Now(opened) => opened,
+        LocalOpened::Queued(turn) => Queued { store, turn }.wait(wait).await?,
+        LocalOpened::Full => return Err(Error::TooManyWaiting),
+    };
+    Ok(match opened {
+        Opened::Granted(view) => {
+            let lease = Local {
+                store: store.clone(),
+                id: open.id,
+                owner,
+                ended: false,
+            };
+            Ok((view, Grant(Kind::Local(lease))))
+        }
+        refusal => Err(refusal),
+    })
+}
+
+struct Queued<'a> {
+    store: &'a DynStore,
+    turn: Arc<Turn>,
+}
+
+impl Queued<'_> {
+    async fn wait(self, wait: Duration) -> Result<Opened, Error> {
+        let until = tokio::time::Instant::now() + wait;
+        let id = self.turn.open().id;
+        loop {
+            // At the latest when the lease that is held ends by itself there may be news.
+            let left = self.store.local().and_then(|local| local.expire_lease(id));
+            let check = left.map_or(until, |left| {
+                until.min(tokio::time::Instant::now() + left + Duration::from_millis(1))
+            });
+            let turn = poll_fn(|cx| self.turn.poll(cx));
+            match tokio::time::timeout_at(check, turn).await {
+                Ok(opened) => return Ok(opened),
+                Err(_) if check == until => return Err(Error::LockTimeout),
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        if let Some(local) = self.store.local() {
+            local.leave(&self.turn);
+        }
+    }
+}

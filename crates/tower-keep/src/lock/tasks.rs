@@ -1,0 +1,72 @@
+//! The tasks that outlive a request, so that a shutdown can wait for them.
+
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use crate::error::Error;
+
+/// Every task holds a clone of the sender; the receiver ends when the last one is gone.
+#[derive(Debug)]
+pub(crate) struct Tasks {
+    open: Mutex<Option<mpsc::Sender<()>>>,
+    done: tokio::sync::Mutex<mpsc::Receiver<()>>,
+}
+
+impl Default for Tasks {
+    fn default() -> Self {
+        let (sender, receiver) = mpsc::channel(1);
+        Self {
+            open: Mutex::new(Some(sender)),
+            done: tokio::sync::Mutex::new(receiver),
+        }
+    }
+}
+
+impl Tasks {
+    /// Runs `task` to its end, whatever becomes of the caller.
+    ///
+    /// # Errors
+    /// [`Error::NoRuntime`] outside of a Tokio runtime, [`Error::ShuttingDown`] after
+    /// [`close`](Self::close).
+    pub(crate) fn spawn(
+        &self,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), Error> {
+        let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
+        let held = self.sender().ok_or(Error::ShuttingDown)?;
+        runtime.spawn(async move {
+            task.await;
+            drop(held);
+        });
+        Ok(())
+    }
+
+    /// Refuses new tasks from now on.
+    pub(crate) fn close(&self) {
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Whether new tasks are refused.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_none()
+    }
+
+    /// Waits until the last task has ended, after [`close`](Self::close).
+    pub(crate) async fn drained(&self) {
+        // Nothing is ever sent, so this is `None`, when no sender is left.
+        self.done.lock().await.recv().await;
+    }
+
+    fn sender(&self) -> Option<mpsc::Sender<()>> {
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}

@@ -1,0 +1,278 @@
+//! Sessions in this process's memory.
+
+mod shard;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tower_keep_core::data::Patch;
+use tower_keep_core::{
+    Clock, Created, Expect, Finish, Finished, LocalOpened, LocalStore, Looked, NewSession, Open,
+    Opened, Owner, Record, Scope, SessionId, SessionStore, StoreError, StoreErrorKind, Sweep,
+    Swept, SystemClock, Timestamp, Turn,
+};
+
+use shard::{Shard, Shards};
+
+/// Sessions in this process's memory: fast, bounded if asked, gone with the process.
+///
+/// Clones are the same store, and layers over clones share its sessions, its locks and its
+/// queues. Every step is immediate, so no task and no timer stands between a request and its
+/// session. Expired sessions do not open; their memory is freed by sweeping (see
+/// [`sweep_every`](crate::sweep_every)), or when the store is full.
+///
+/// ```
+/// use tower_keep::MemoryStore;
+///
+/// let store = MemoryStore::with_capacity(100_000);
+/// assert_eq!(store.len(), 0);
+/// ```
+#[derive(Clone)]
+pub struct MemoryStore(Arc<Inner>);
+
+struct Inner {
+    shards: Shards,
+    /// Records of every kind, tombstones too: what takes up memory.
+    len: AtomicUsize,
+    capacity: usize,
+    /// Where the next sweep goes on.
+    swept: AtomicUsize,
+    clock: Arc<dyn Clock>,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryStore {
+    /// A store without a limit.
+    pub fn new() -> Self {
+        Self::with_capacity(usize::MAX)
+    }
+
+    /// A store of at most `capacity` sessions (a destroyed one counts until its tombstone is
+    /// swept). When it is full, creating a session first removes expired ones and then fails with
+    /// [`StoreErrorKind::Full`], which the layer answers with 503; sessions that exist go on.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self::with_clock(capacity, Arc::new(SystemClock::default()))
+    }
+
+    /// As [`with_capacity`](Self::with_capacity), by another clock.
+    pub fn with_clock(capacity: usize, clock: Arc<dyn Clock>) -> Self {
+        Self(Arc::new(Inner {
+            shards: Shards::default(),
+            len: AtomicUsize::new(0),
+            capacity,
+            swept: AtomicUsize::new(0),
+            clock,
+        }))
+    }
+
+    /// How many records it holds: live sessions, expired ones and tombstones not swept yet.
+    pub fn len(&self) -> usize {
+        self.0.len.load(Ordering::Relaxed)
+    }
+
+    /// Whether it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The ids of all records, in no order. For tests and administration: it looks at every one.
+    pub fn ids(&self) -> Vec<SessionId> {
+        let shards = self.0.shards.iter();
+        shards.flat_map(|shard| shard.step(|s| s.ids())).collect()
+    }
+
+    /// A copy of the record, in whatever state it is.
+    pub fn record(&self, id: SessionId) -> Option<Record> {
+        let found = self.0.shards.of(id).step(|s| s.look(id));
+        found.map(|(record, _)| record)
+    }
+
+    /// How many requests wait for the lease of this session.
+    pub fn waiting(&self, id: SessionId) -> usize {
+        self.0.shards.of(id).step(|s| s.waiting(id))
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    /// Takes one place, after freeing expired ones if there is none.
+    fn reserve(&self, shard: &mut Shard, now: Timestamp) -> Result<(), StoreError> {
+        let reserve = || {
+            self.len
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |len| {
+                    (len < self.capacity).then(|| len + 1)
+                })
+                .is_ok()
+        };
+        if reserve() {
+            return Ok(());
+        }
+        // Only the shard at hand, and not again within a second: a flood of creations must not
+        // turn into a flood of sweeps.
+        if shard.may_sweep(now, Duration::from_secs(1)) {
+            self.forget(shard.sweep(Sweep::default(), now));
+        }
+        if reserve() {
+            return Ok(());
+        }
+        Err(StoreError::new(
+            StoreErrorKind::Full,
+            format!(
+                "all of the {} sessions that it may hold are taken",
+                self.capacity
+            ),
+        ))
+    }
+
+    fn forget(&self, swept: Swept) -> usize {
+        let removed = swept.expired + swept.tombstones;
+        self.len.fetch_sub(removed, Ordering::Relaxed);
+        removed
+    }
+}
+
+impl LocalStore for Inner {
+    fn open(&self, open: &Open) -> Opened {
+        self.shards.of(open.id).step(|s| s.open(open, &*self.clock))
+    }
+
+    fn acquire(&self, open: &Open, max_waiting: usize) -> LocalOpened {
+        let shard = self.shards.of(open.id);
+        shard.step(|s| s.acquire(open, max_waiting, &*self.clock))
+    }
+
+    fn leave(&self, turn: &Arc<Turn>) {
+        let shard = self.shards.of(turn.open().id);
+        shard.step(|s| s.leave(turn, &*self.clock));
+    }
+
+    fn expire_lease(&self, id: SessionId) -> Option<Duration> {
+        self.shards
+            .of(id)
+            .step(|s| s.expire_lease(id, &*self.clock))
+    }
+
+    fn finish(&self, finish: &Finish, patch: &Patch) -> Finished {
+        let shard = self.shards.of(finish.id);
+        shard.step(|s| s.finish(finish, patch, true, &*self.clock))
+    }
+
+    fn create(&self, new: &NewSession) -> Result<Created, StoreError> {
+        self.shards.of(new.id).step(|shard| {
+            let now = self.clock.now();
+            if let Some(taken) = shard.meet(new, now) {
+                return Ok(taken);
+            }
+            self.reserve(shard, now)?;
+            shard.insert(Record::create(new, now));
+            Ok(Created::Done(now))
+        })
+    }
+}
+
+impl SessionStore for MemoryStore {
+    async fn look(&self, id: SessionId) -> Result<Looked, StoreError> {
+        let inner = &*self.0;
+        Ok(inner.shards.of(id).step(|shard| Looked {
+            record: shard.look(id),
+            now: inner.clock.now(),
+        }))
+    }
+
+    async fn cas(
+        &self,
+        id: SessionId,
+        expect: Expect,
+        record: &Record,
+    ) -> Result<bool, StoreError> {
+        let inner = &*self.0;
+        inner.shards.of(id).step(|shard| {
+            let found = shard.look(id).map(|(_, revision)| revision);
+            let fits = match expect {
+                Expect::Absent => found.is_none(),
+                Expect::Revision(revision) => found == Some(revision),
+            };
+            if fits {
+                if found.is_none() {
+                    inner.reserve(shard, inner.clock.now())?;
+                }
+                shard.insert(record.clone());
+            }
+            Ok(fits)
+        })
+    }
+
+    async fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreError> {
+        let inner = &*self.0;
+        let (mut all, mut left) = (Swept::default(), sweep.limit);
+        for shard in inner.shards.iter_from(inner.swept.load(Ordering::Relaxed)) {
+            let limited = Sweep {
+                limit: left,
+                ..sweep
+            };
+            let swept = shard.step(|s| s.sweep(limited, inner.clock.now()));
+            left -= inner.forget(swept);
+            all.expired += swept.expired;
+            all.tombstones += swept.tombstones;
+            all.more = swept.more;
+            if swept.more {
+                break;
+            }
+            inner.swept.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(all)
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Process
+    }
+
+    async fn open(&self, open: &Open) -> Result<Opened, StoreError> {
+        Ok(LocalStore::open(&*self.0, open))
+    }
+
+    async fn finish(&self, finish: &Finish) -> Result<Finished, StoreError> {
+        // Here the caller's choice of a successor counts, and the data come whole.
+        let (shard, none) = (self.0.shards.of(finish.id), Patch::default());
+        Ok(shard.step(|s| s.finish(finish, &none, false, &*self.0.clock)))
+    }
+
+    async fn renew(
+        &self,
+        id: SessionId,
+        owner: Owner,
+        lease: Duration,
+    ) -> Result<bool, StoreError> {
+        let shard = self.0.shards.of(id);
+        Ok(shard.step(|s| s.renew(id, owner, lease, &*self.0.clock)))
+    }
+
+    async fn create(&self, new: &NewSession) -> Result<Created, StoreError> {
+        LocalStore::create(&*self.0, new)
+    }
+
+    async fn destroy(&self, id: SessionId) -> Result<bool, StoreError> {
+        let shard = self.0.shards.of(id);
+        Ok(shard.step(|s| s.destroy(id, &*self.0.clock)))
+    }
+
+    fn local(&self) -> Option<&dyn LocalStore> {
+        Some(&*self.0)
+    }
+}

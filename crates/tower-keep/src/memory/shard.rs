@@ -1,0 +1,351 @@
+//! A part of the memory store: records, and the queues for those whose lease is taken.
+//!
+//! Invariant, under the shard's mutex: a queue exists only where somebody waits in it, and where
+//! it exists the record's lease is taken. Every step that frees a lease or buries a record
+//! therefore ends in [`Shard::advance`].
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+
+use tower_keep_core::data::Patch;
+use tower_keep_core::{
+    Clock, Created, Finish, Finished, LocalOpened, NewSession, Op, Open, Opened, Owner, Record,
+    Revision, SessionId, Sweep, Swept, Timestamp, Turn, TurnState,
+};
+
+/// Enough that threads seldom meet; a power of two.
+const SHARDS: usize = 64;
+
+/// Ids are random where it counts, so hashing them again would be a waste.
+#[derive(Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+    fn write_u64(&mut self, bits: u64) {
+        // The top two bits are the UUID's variant, the same in every id, and the table looks at
+        // the top seven; the shard was chosen by the lowest.
+        self.0 = bits.rotate_left(24);
+    }
+}
+
+type IdMap<T> = HashMap<SessionId, T, BuildHasherDefault<IdHasher>>;
+
+#[derive(Default)]
+pub(super) struct Shard {
+    records: IdMap<Entry>,
+    queues: IdMap<VecDeque<Queued>>,
+    swept_at: Option<Timestamp>,
+    /// Whom to wake as soon as the mutex is free.
+    wake: Vec<Waker>,
+}
+
+struct Entry {
+    record: Record,
+    revision: u64,
+}
+
+struct Queued {
+    turn: Arc<Turn>,
+    /// By the store's clock, so that its age grows while it waits.
+    arrived: Timestamp,
+}
+
+pub(super) struct Shards(Box<[SharedShard]>);
+
+pub(super) struct SharedShard(Mutex<Shard>);
+
+impl Default for Shards {
+    fn default() -> Self {
+        let shard = |_| SharedShard(Mutex::new(Shard::default()));
+        Self((0..SHARDS).map(shard).collect())
+    }
+}
+
+impl Shards {
+    pub(super) fn of(&self, id: SessionId) -> &SharedShard {
+        #[expect(clippy::cast_possible_truncation, reason = "only the low bits choose")]
+        let index = id.random_bits() as usize % SHARDS;
+        &self.0[index]
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &SharedShard> {
+        self.0.iter()
+    }
+
+    /// All of them once, beginning with the one at `start` modulo their number.
+    pub(super) fn iter_from(&self, start: usize) -> impl Iterator<Item = &SharedShard> {
+        self.0.iter().cycle().skip(start % SHARDS).take(SHARDS)
+    }
+}
+
+impl SharedShard {
+    /// Runs one step under the mutex and then wakes whom it answered: a waker may run anything,
+    /// so it must not run under the mutex.
+    pub(super) fn step<T>(&self, step: impl FnOnce(&mut Shard) -> T) -> T {
+        // A panic under the mutex can only come from a clock or an allocation, both outside of any
+        // half-made change.
+        let mut shard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = step(&mut shard);
+        let wake = std::mem::take(&mut shard.wake);
+        drop(shard);
+        wake.into_iter().for_each(Waker::wake);
+        answer
+    }
+}
+
+impl Shard {
+    pub(super) fn look(&self, id: SessionId) -> Option<(Record, Revision)> {
+        let entry = self.records.get(&id)?;
+        Some((entry.record.clone(), Revision(entry.revision)))
+    }
+
+    pub(super) fn ids(&self) -> Vec<SessionId> {
+        self.records.keys().copied().collect()
+    }
+
+    pub(super) fn waiting(&self, id: SessionId) -> usize {
+        self.queues.get(&id).map_or(0, VecDeque::len)
+    }
+
+    /// Puts a record in place, new or not.
+    pub(super) fn insert(&mut self, record: Record) {
+        let revision = self
+            .records
+            .get(&record.head.id)
+            .map_or(1, |e| e.revision + 1);
+        self.records
+            .insert(record.head.id, Entry { record, revision });
+    }
+
+    /// The answer to a creation under an id that is taken.
+    pub(super) fn meet(&self, new: &NewSession, now: Timestamp) -> Option<Created> {
+        let entry = self.records.get(&new.id)?;
+        Some(entry.record.meet_create(new.commit, now))
+    }
+
+    pub(super) fn open(&mut self, open: &Open, clock: &dyn Clock) -> Opened {
+        let Some(entry) = self.records.get_mut(&open.id) else {
+            return Opened::Absent;
+        };
+        let now = clock.now();
+        if open.lease.is_some() && self.queues.contains_key(&open.id) {
+            // A lease that just ran out belongs to the first in the queue.
+            self.advance(open.id, now);
+            return self
+                .records
+                .get_mut(&open.id)
+                .map_or(Opened::Absent, |e| e.open(open, now));
+        }
+        entry.open(open, now)
+    }
+
+    pub(super) fn acquire(
+        &mut self,
+        open: &Open,
+        max_waiting: usize,
+        clock: &dyn Clock,
+    ) -> LocalOpened {
+        let opened = self.open(open, clock);
+        if !matches!(opened, Opened::Busy(_)) {
+            return LocalOpened::Now(opened);
+        }
+        let queue = self.queues.entry(open.id).or_default();
+        if queue.len() >= max_waiting {
+            if queue.is_empty() {
+                self.queues.remove(&open.id);
+            }
+            return LocalOpened::Full;
+        }
+        let turn = Turn::new(*open);
+        queue.push_back(Queued {
+            turn: turn.clone(),
+            arrived: clock.now().minus(open.age),
+        });
+        LocalOpened::Queued(turn)
+    }
+
+    pub(super) fn leave(&mut self, turn: &Arc<Turn>, clock: &dyn Clock) {
+        let id = turn.open().id;
+        match turn.end() {
+            TurnState::Waiting(_) => {
+                if let Some(queue) = self.queues.get_mut(&id) {
+                    queue.retain(|queued| !Arc::ptr_eq(&queued.turn, turn));
+                    if queue.is_empty() {
+                        self.queues.remove(&id);
+                    }
+                }
+            }
+            TurnState::Answered(Opened::Granted(_)) => {
+                let owner = turn.open().lease.map(|(owner, _)| owner);
+                self.release(id, owner, clock.now());
+            }
+            TurnState::Answered(_) | TurnState::Over => {}
+        }
+    }
+
+    fn release(&mut self, id: SessionId, owner: Option<Owner>, now: Timestamp) {
+        let Some(entry) = self.records.get_mut(&id) else {
+            return;
+        };
+        if entry.record.lease.map(|lease| lease.owner) == owner {
+            entry.revision += 1;
+            entry.record.lease = None;
+            self.advance(id, now);
+        }
+    }
+
+    pub(super) fn expire_lease(&mut self, id: SessionId, clock: &dyn Clock) -> Option<Duration> {
+        let now = clock.now();
+        self.advance(id, now);
+        let lease = self.records.get(&id)?.record.lease?;
+        Some(lease.until.since(now))
+    }
+
+    /// `by_queue`: the queue decides who is next, rather than `finish.next`.
+    pub(super) fn finish(
+        &mut self,
+        finish: &Finish,
+        patch: &Patch,
+        by_queue: bool,
+        clock: &dyn Clock,
+    ) -> Finished {
+        let Some(entry) = self.records.get_mut(&finish.id) else {
+            return Finished::Gone;
+        };
+        let now = clock.now();
+        let (mut finished, changed) = entry.record.finish(finish, now);
+        if changed {
+            entry.revision += 1;
+            if matches!(finish.op, Op::Put(_)) && !patch.is_empty() {
+                entry.record.data.apply(patch);
+            }
+        }
+        if self.queues.contains_key(&finish.id) {
+            if let Finished::Done { waiting, .. } = &mut finished {
+                *waiting = true;
+            }
+            if by_queue || finish.next.is_none() {
+                self.advance(finish.id, now);
+            }
+        }
+        finished
+    }
+
+    pub(super) fn renew(
+        &mut self,
+        id: SessionId,
+        owner: Owner,
+        lease: Duration,
+        clock: &dyn Clock,
+    ) -> bool {
+        let Some(entry) = self.records.get_mut(&id) else {
+            return false;
+        };
+        let renewed = entry.record.renew(owner, lease, clock.now());
+        entry.revision += u64::from(renewed);
+        renewed
+    }
+
+    pub(super) fn destroy(&mut self, id: SessionId, clock: &dyn Clock) -> bool {
+        let Some(entry) = self.records.get_mut(&id) else {
+            return false;
+        };
+        let now = clock.now();
+        let destroyed = entry.record.destroy(now);
+        entry.revision += u64::from(destroyed);
+        self.advance(id, now);
+        destroyed
+    }
+
+    /// Whether the last sweep of this shard is at least `pause` ago.
+    pub(super) fn may_sweep(&self, now: Timestamp, pause: Duration) -> bool {
+        self.swept_at.is_none_or(|at| now.since(at) >= pause)
+    }
+
+    pub(super) fn sweep(&mut self, sweep: Sweep, now: Timestamp) -> Swept {
+        let mut swept = Swept::default();
+        self.swept_at = Some(now);
+        self.records.retain(|_, entry| {
+            if !entry.record.is_sweepable(now, sweep.keep_tombstones) {
+                return true;
+            }
+            if swept.expired + swept.tombstones == sweep.limit {
+                swept.more = true;
+                return true;
+            }
+            match entry.record.gone_at {
+                Some(_) => swept.tombstones += 1,
+                None => swept.expired += 1,
+            }
+            false
+        });
+        if !self.queues.is_empty() {
+            let orphans: Vec<_> = self.queues.keys().copied().collect();
+            for id in orphans {
+                self.advance(id, now);
+            }
+        }
+        swept
+    }
+
+    /// Gives a free lease to the first in the queue who may still have it, and refuses those in
+    /// front of it who may not.
+    fn advance(&mut self, id: SessionId, now: Timestamp) {
+        let Some(queue) = self.queues.get_mut(&id) else {
+            return;
+        };
+        while let Some(queued) = queue.front() {
+            let open = Open {
+                age: now.since(queued.arrived),
+                ..*queued.turn.open()
+            };
+            let opened = match self.records.get_mut(&id) {
+                Some(entry) => entry.open(&open, now),
+                None => Opened::Absent,
+            };
+            let granted = matches!(opened, Opened::Granted(_));
+            if matches!(opened, Opened::Busy(_)) {
+                return;
+            }
+            match queue.pop_front().map(|queued| queued.turn.answer(opened)) {
+                Some(Ok(waker)) => {
+                    self.wake.extend(waker);
+                    if granted {
+                        break;
+                    }
+                }
+                // It went away between its turn and this step, which `leave` rules out; the lease
+                // just taken for it passes to the next.
+                _ => {
+                    if let Some(entry) = self.records.get_mut(&id)
+                        && granted
+                    {
+                        entry.record.lease = None;
+                    }
+                }
+            }
+        }
+        if queue.is_empty() {
+            self.queues.remove(&id);
+        }
+    }
+}
+
+impl Entry {
+    fn open(&mut self, open: &Open, now: Timestamp) -> Opened {
+        let (opened, changed) = self.record.open(open, now);
+        self.revision += u64::from(changed);
+        opened
+    }
+}

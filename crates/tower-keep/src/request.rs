@@ -1,0 +1,78 @@
+//! What the layer looks at in a request.
+
+use http::{Extensions, HeaderMap, Method, Request, Uri, request};
+
+/// The head of a request, as the layer's predicates get it.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct RequestHead<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The target.
+    pub uri: &'a Uri,
+    /// The header fields.
+    pub headers: &'a HeaderMap,
+    /// What outer layers have attached, such as the peer's address.
+    pub extensions: &'a Extensions,
+}
+
+impl<'a> RequestHead<'a> {
+    pub(crate) fn of<B>(request: &'a Request<B>) -> Self {
+        Self {
+            method: request.method(),
+            uri: request.uri(),
+            headers: request.headers(),
+            extensions: request.extensions(),
+        }
+    }
+
+    /// Whether it only looks at a page that the user has not asked for, or at its head: flash
+    /// messages must not be used up by it.
+    pub(crate) fn only_peeks(&self) -> bool {
+        let says = |name: &str, what: &str| {
+            self.headers.get(name).is_some_and(|value| {
+                // `Sec-Purpose: prefetch;prerender` is one of its forms.
+                let first = value.as_bytes().split(|b| matches!(b, b';' | b',')).next();
+                first.is_some_and(|first| first.trim_ascii().eq_ignore_ascii_case(what.as_bytes()))
+            })
+        };
+        self.method == Method::HEAD
+            || says("sec-purpose", "prefetch")
+            || says("purpose", "prefetch")
+            || says("x-moz", "prefetch")
+    }
+}
+
+impl<'a> From<&'a request::Parts> for RequestHead<'a> {
+    fn from(parts: &'a request::Parts) -> Self {
+        Self {
+            method: &parts.method,
+            uri: &parts.uri,
+            headers: &parts.headers,
+            extensions: &parts.extensions,
+        }
+    }
+}
+
+/// What is left of a request when its response is made: for
+/// [`on_error`](crate::SessionLayerBuilder::on_error).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RequestInfo {
+    /// The method.
+    pub method: Method,
+    /// The target.
+    pub uri: Uri,
+    /// The header fields; the cookie is among them.
+    pub headers: HeaderMap,
+}
+
+impl From<&RequestHead<'_>> for RequestInfo {
+    fn from(head: &RequestHead<'_>) -> Self {
+        Self {
+            method: head.method.clone(),
+            uri: head.uri.clone(),
+            headers: head.headers.clone(),
+        }
+    }
+}

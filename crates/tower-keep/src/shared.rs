@@ -1,0 +1,139 @@
+//! What all requests of one layer share, behind one `Arc`.
+
+use std::any::TypeId;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use tower_keep_core::data::DataLimits;
+use tower_keep_core::{
+    Client, Clock, DynStore, Limits, Open, Opened, Owner, SecretHash, SessionId, SessionStore, View,
+};
+
+use crate::cookie::Cookie;
+use crate::error::Error;
+use crate::lock::{Grant, Keeper, LockConfig, Tasks, acquire_local, call};
+use crate::request::{RequestHead, RequestInfo};
+
+pub(crate) type Predicate = Box<dyn Fn(&RequestHead<'_>) -> bool + Send + Sync>;
+pub(crate) type OnError = Box<dyn Fn(&Error, &RequestInfo) -> Response<Bytes> + Send + Sync>;
+pub(crate) type ClientIp = Box<dyn Fn(&RequestHead<'_>) -> Option<IpAddr> + Send + Sync>;
+
+pub(crate) struct Shared {
+    pub(crate) store: DynStore,
+    pub(crate) cookie: Cookie,
+    /// Stands visibly in front of every token.
+    pub(crate) prefix: String,
+    pub(crate) limits: Limits,
+    pub(crate) touch: Duration,
+    pub(crate) locks: LockConfig,
+    pub(crate) keeper: Arc<Keeper>,
+    pub(crate) tasks: Arc<Tasks>,
+    pub(crate) data: DataLimits,
+    pub(crate) max_request_age: Duration,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) key: TypeId,
+    pub(crate) commit_when: Box<dyn Fn(StatusCode) -> bool + Send + Sync>,
+    pub(crate) skip: Option<Predicate>,
+    pub(crate) lock_for: Option<Predicate>,
+    pub(crate) client_ip: Option<ClientIp>,
+    pub(crate) on_error: Option<OnError>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionLayer")
+            .field("store", &self.store)
+            .field("cookie", &self.cookie)
+            .field("limits", &self.limits)
+            .field("locks", &self.locks)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which session to open, and on whose behalf.
+#[derive(Clone, Copy)]
+pub(crate) struct Which {
+    pub(crate) id: SessionId,
+    /// `None` opens by id alone, for a handle that was bound to it.
+    pub(crate) secret: Option<SecretHash>,
+    /// When the request arrived, by the layer's monotonic clock.
+    pub(crate) arrived: Duration,
+}
+
+impl Shared {
+    /// Whether the store answers at once, without I/O.
+    pub(crate) fn is_local(&self) -> bool {
+        self.store.local().is_some()
+    }
+
+    /// Loads without a lock; never waits for a writer.
+    pub(crate) async fn read(&self, which: Which, touch: bool) -> Result<Opened, Error> {
+        let open = self.open(which, touch, None);
+        let opened = match self.store.local() {
+            Some(local) => local.open(&open),
+            None => {
+                let verb = async { self.store.open(&open).await };
+                call(self.locks.store_timeout, verb).await?
+            }
+        };
+        Ok(self.judged(opened, &open))
+    }
+
+    /// Locks and loads, waiting at most `wait` for whoever has it.
+    pub(crate) async fn acquire(
+        &self,
+        which: Which,
+        wait: Duration,
+    ) -> Result<Result<(View, Grant), Opened>, Error> {
+        let (open, acquired) = if self.is_local() {
+            // Nothing can fail between this process and itself: one lease for the whole hold.
+            let open = self.open(which, true, Some((Owner::unique(), self.locks.hold)));
+            let max_waiting = self.locks.max_waiting;
+            (
+                open,
+                acquire_local(&self.store, &open, wait, max_waiting).await?,
+            )
+        } else {
+            let open = self.open(which, true, None);
+            (open, self.keeper.acquire(&open, wait).await?)
+        };
+        Ok(acquired.map_err(|opened| self.judged(opened, &open)))
+    }
+
+    fn open(&self, which: Which, touch: bool, lease: Option<(Owner, Duration)>) -> Open {
+        Open {
+            id: which.id,
+            secret: which.secret,
+            age: self.clock.monotonic().saturating_sub(which.arrived),
+            touch: touch.then_some(self.touch),
+            lease,
+        }
+    }
+
+    /// A request so old that the tombstone of its session may have been swept cannot tell an
+    /// ended session from one that never was, so it must not start another.
+    fn judged(&self, opened: Opened, open: &Open) -> Opened {
+        match opened {
+            Opened::Absent if open.age > self.max_request_age => Opened::Stale,
+            opened => opened,
+        }
+    }
+
+    /// Who asks, as far as the app lets it be recorded.
+    pub(crate) fn client(&self, head: &RequestHead<'_>) -> Option<Arc<Client>> {
+        /// Longer ones are cut: nobody reads them, and they are stored with every session.
+        const USER_AGENT: usize = 255;
+        let ip = self.client_ip.as_ref().and_then(|ip| ip(head));
+        let user_agent = head.headers.get(http::header::USER_AGENT);
+        let user_agent = user_agent.and_then(|value| value.to_str().ok());
+        if ip.is_none() && user_agent.is_none() {
+            return None;
+        }
+        let user_agent = user_agent.map(|text| text[..text.len().min(USER_AGENT)].into());
+        Some(Arc::new(Client { ip, user_agent }))
+    }
+}

@@ -1,0 +1,176 @@
+//! One request's session: opened when first asked for, ended exactly once.
+//!
+//! Everything in a request that asks for the session (guards, extractors, middleware, the
+//! handler) shares the request's [`Slot`], so opening it twice is opening it once.
+//!
+//! # Invariants
+//! 1. A grant lives in the slot's state and nowhere else, so whoever takes the state ends it.
+//! 2. [`State::Ended`] is final: an opening that completes after it gives its grant back.
+//! 3. The state's mutex is never held across an `.await` or a store call that can wait.
+
+mod commit;
+mod open;
+mod work;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::StatusCode;
+use tower_keep_core::SessionId;
+
+use crate::error::Error;
+use crate::shared::Shared;
+
+pub(crate) use commit::{Ending, Outcome};
+pub(crate) use open::{Mode, Source, Tokens};
+pub use work::Absence;
+pub(crate) use work::Work;
+
+/// See the [module documentation](self).
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) shared: Arc<Shared>,
+    /// When the request arrived, by the layer's monotonic clock.
+    pub(crate) arrived: Duration,
+    /// The slot of the layer around this one, if there is one with another cookie.
+    outer: Option<Arc<Slot>>,
+    /// Held while a session is being opened, so that two extractions at once open one.
+    opening: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+}
+
+/// A session, and the generation of the authority it was opened with.
+pub(crate) type Identity = (SessionId, u64);
+
+#[derive(Debug)]
+enum State {
+    /// Nobody has asked for it.
+    Untouched,
+    Open(Work),
+    /// The request is over; what it committed, if it did.
+    Ended(Option<Identity>),
+}
+
+impl Slot {
+    pub(crate) fn new(shared: Arc<Shared>, outer: Option<Arc<Self>>) -> Self {
+        let arrived = shared.clock.monotonic();
+        Self::arrived_at(shared, arrived, outer)
+    }
+
+    pub(crate) fn arrived_at(
+        shared: Arc<Shared>,
+        arrived: Duration,
+        outer: Option<Arc<Self>>,
+    ) -> Self {
+        Self {
+            shared,
+            arrived,
+            outer,
+            opening: tokio::sync::Mutex::const_new(()),
+            state: Mutex::new(State::Untouched),
+        }
+    }
+
+    /// This slot and those of the layers around it.
+    pub(crate) fn chain(self: &Arc<Self>) -> impl Iterator<Item = &Arc<Self>> {
+        std::iter::successors(Some(self), |slot| slot.outer.as_ref())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Application code that can panic (`Serialize`, for one) runs under this mutex; what it
+        // leaves behind is discarded with the request.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the open session.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] if the request is over.
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&Work) -> T) -> Result<T, Error> {
+        match &*self.state() {
+            State::Open(work) => Ok(look(work)),
+            State::Untouched | State::Ended(_) => Err(Error::Closed),
+        }
+    }
+
+    /// Changes the open session.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] if it was committed or discarded, or what `change` returns.
+    pub(crate) fn write<T>(
+        &self,
+        change: impl FnOnce(&mut Work) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        match &mut *self.state() {
+            State::Open(work) if work.is_writable() => change(work),
+            _ => Err(Error::Closed),
+        }
+    }
+
+    /// Whether this request has opened its session.
+    pub(crate) fn is_loaded(&self) -> bool {
+        matches!(&*self.state(), State::Open(_) | State::Ended(Some(_)))
+    }
+
+    /// Whether this request holds the session's lease.
+    pub(crate) fn holds_lease(&self) -> bool {
+        matches!(&*self.state(), State::Open(work) if work.holds_lease())
+    }
+
+    /// Which session this request has met: read, written or committed.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        match &*self.state() {
+            State::Open(work) => work.identity(),
+            State::Ended(identity) => *identity,
+            State::Untouched => None,
+        }
+    }
+
+    /// A `Session` was dropped by a panic: whatever answers in its place, nothing is saved.
+    pub(crate) fn poison(&self) {
+        if let State::Open(work) = &mut *self.state() {
+            work.discarded = true;
+        }
+    }
+
+    /// The request is over without a response: nothing is saved.
+    pub(crate) fn discard(&self) {
+        let state = {
+            let mut state = self.state();
+            match &*state {
+                // What was read or committed before stays readable for those who still have it.
+                State::Open(work) if !work.is_writable() => return,
+                _ => std::mem::replace(&mut *state, State::Ended(None)),
+            }
+        };
+        // Gives back the lease, outside of the mutex.
+        drop(state);
+    }
+
+    /// The request is over with a response of this status.
+    pub(crate) fn end(self: &Arc<Self>, status: StatusCode) -> Ending {
+        let work = {
+            let mut state = self.state();
+            match &mut *state {
+                State::Open(work) if !work.is_writable() => {
+                    // Read only, or committed early: the cookie of that commit goes out whatever
+                    // the response.
+                    return Ending::Now(Outcome::of_early(work.cookie.take()));
+                }
+                _ => match std::mem::replace(&mut *state, State::Ended(None)) {
+                    State::Open(work) => work,
+                    State::Untouched => return Ending::Untouched,
+                    State::Ended(identity) => {
+                        *state = State::Ended(identity);
+                        return Ending::Untouched;
+                    }
+                },
+            }
+        };
+        if work.discarded || !(self.shared.commit_when)(status) {
+            drop(work);
+            return Ending::Now(Outcome::default());
+        }
+        self.commit(work)
+    }
+}

@@ -1,0 +1,293 @@
+//! Opening a request's session: from its cookies, or by a handle's binding.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use smallvec::SmallVec;
+use tower_keep_core::data::{Data, Edit};
+use tower_keep_core::{Opened, StoreErrorKind, Token, View};
+use tracing::{debug, warn};
+
+use super::work::{Absence, Asked, Origin, Work};
+use super::{Identity, Slot, State};
+use crate::cookie::candidates;
+use crate::error::{Conflict, Error};
+use crate::lock::Grant;
+use crate::request::{RequestHead, RequestInfo};
+use crate::shared::{Shared, Which};
+
+/// What an open session may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Read,
+    Write,
+    /// Committed early: to be read only, and the rest of the request changes nothing.
+    Committed,
+}
+
+/// Who asks for a session, and which.
+pub(crate) enum Source<'a> {
+    /// A request, by its cookies.
+    Request(&'a RequestHead<'a>),
+    /// A handle, by the cookies of the request it was made in.
+    Tokens(&'a Tokens),
+    /// A handle that has met its session before.
+    Bound(Identity),
+}
+
+/// While one session of a request is held, another is waited for only this long: two requests
+/// that hold one and want the other's would wait for each other.
+const SECOND_WAIT: Duration = Duration::from_secs(1);
+
+/// What was found in the store.
+struct Found {
+    origin: Origin,
+    data: Data,
+    grant: Option<Grant>,
+    token: Option<Token>,
+}
+
+impl Found {
+    fn none(absence: Absence) -> Self {
+        Self {
+            origin: Origin::None(absence),
+            data: Data::default(),
+            grant: None,
+            token: None,
+        }
+    }
+
+    fn live(view: View, grant: Option<Grant>, token: Option<Token>) -> Self {
+        Self {
+            origin: Origin::Live(view.head, view.now),
+            data: view.data,
+            grant,
+            token,
+        }
+    }
+}
+
+impl Slot {
+    /// Opens the session, if this request has not yet, or not for writing.
+    ///
+    /// `within` is the innermost slot of the request, in whose layer the asker runs.
+    pub(crate) async fn open(
+        &self,
+        within: &Arc<Self>,
+        mode: Mode,
+        source: Source<'_>,
+    ) -> Result<(), Error> {
+        let _opening = self.opening.lock().await;
+        let read_before = match &mut *self.state() {
+            State::Ended(_) => return Err(Error::Closed),
+            State::Open(work) => match (work.mode, mode) {
+                (_, Mode::Read) | (Mode::Write, _) => return Ok(()),
+                (Mode::Committed, _) => return Err(Error::Closed),
+                (Mode::Read, _) if work.head().is_none() => {
+                    // There is nothing to lock.
+                    work.mode = mode;
+                    return Ok(());
+                }
+                (Mode::Read, _) => Some((work.token.clone(), work.identity(), work.user())),
+            },
+            State::Untouched => None,
+        };
+        let mode = match &source {
+            Source::Request(head) if self.locks_at_once(head) => Mode::Write,
+            _ => mode,
+        };
+        let wait = if within.chain().any(|slot| slot.holds_lease()) {
+            self.shared.locks.wait.min(SECOND_WAIT)
+        } else {
+            self.shared.locks.wait
+        };
+        let found = match (&read_before, &source) {
+            (Some((Some(token), ..)), _) => self.find_one(token, mode, wait).await?,
+            (_, Source::Request(head)) => {
+                self.find(&Tokens::parse(&self.shared, head.headers), mode, wait)
+                    .await?
+            }
+            (_, Source::Tokens(tokens)) => self.find(tokens, mode, wait).await?,
+            (_, Source::Bound(identity)) => self.find_bound(*identity, mode, wait).await?,
+        };
+        let mut work = self.work(found, mode, &source);
+        if let Some((_, identity, user)) = read_before
+            && (work.identity() != identity || work.user() != user)
+        {
+            // A guard may have decided on what it read.
+            return Err(Conflict::Changed.into());
+        }
+        if work.mode == Mode::Write && !source.only_peeks() {
+            work.edit.age_flash();
+        }
+        match &mut *self.state() {
+            // The request ended while an extraction that outlived it was waiting. The grant in
+            // `work` is given back when this function returns.
+            State::Ended(_) => return Err(Error::Closed),
+            state => *state = State::Open(work),
+        }
+        Ok(())
+    }
+
+    fn locks_at_once(&self, head: &RequestHead<'_>) -> bool {
+        let lock_for = self.shared.lock_for.as_ref();
+        lock_for.is_some_and(|lock_for| lock_for(head))
+    }
+
+    fn work(&self, found: Found, mode: Mode, source: &Source<'_>) -> Work {
+        let shared = &self.shared;
+        let head = match source {
+            Source::Request(head) => Some(*head),
+            Source::Tokens(_) | Source::Bound(_) => None,
+        };
+        let info = head.filter(|_| shared.on_error.is_some());
+        let writes = mode == Mode::Write;
+        Work {
+            edit: Edit::new(found.data, shared.data),
+            origin: found.origin,
+            mode,
+            grant: found.grant,
+            asked: Asked::default(),
+            doomed: None,
+            token: found.token,
+            client: head.filter(|_| writes).and_then(|head| shared.client(head)),
+            discarded: false,
+            cookie: None,
+            info: info.map(|head| Box::new(RequestInfo::from(head))),
+        }
+    }
+
+    async fn find(&self, tokens: &Tokens, mode: Mode, wait: Duration) -> Result<Found, Error> {
+        match tokens.parsed.as_slice() {
+            [] if tokens.any => Ok(Found::none(Absence::Absent)),
+            [] => Ok(Found::none(Absence::NoneSent)),
+            [token] => self.find_one(token, mode, wait).await,
+            several => self.find_among(several, mode, wait).await,
+        }
+    }
+
+    async fn find_one(&self, token: &Token, mode: Mode, wait: Duration) -> Result<Found, Error> {
+        let which = Which {
+            id: token.id(),
+            secret: Some(token.secret().hash()),
+            arrived: self.arrived,
+        };
+        let mut found = match self.load(which, mode, wait).await {
+            Ok(Ok((view, grant))) => Found::live(view, grant, None),
+            Ok(Err(opened)) => Found::none(absence_of(&opened)),
+            Err(Error::Store(error)) if error.kind() == StoreErrorKind::Corrupt => {
+                warn!(session.id = %which.id, %error, "a stored session is damaged; it is left as it is");
+                Found::none(Absence::Corrupt)
+            }
+            Err(error) => return Err(error),
+        };
+        found.token = Some(token.clone());
+        Ok(found)
+    }
+
+    /// Several cookies of the same name: the one that is live, if no other is.
+    async fn find_among(
+        &self,
+        tokens: &[Token],
+        mode: Mode,
+        wait: Duration,
+    ) -> Result<Found, Error> {
+        let mut live: Option<&Token> = None;
+        let mut worst = Absence::Absent;
+        for token in tokens {
+            let which = Which {
+                id: token.id(),
+                secret: Some(token.secret().hash()),
+                arrived: self.arrived,
+            };
+            match self.shared.read(which, false).await? {
+                Opened::Granted(_) if live.is_some() => {
+                    warn!("a request carries the cookies of two live sessions; it gets neither");
+                    return Ok(Found::none(Absence::Ambiguous));
+                }
+                Opened::Granted(_) => live = Some(token),
+                Opened::Stale => worst = Absence::Stale,
+                Opened::Expired if worst == Absence::Absent => worst = Absence::Expired,
+                _ => {}
+            }
+        }
+        match live {
+            Some(token) => self.find_one(token, mode, wait).await,
+            None => Ok(Found::none(worst)),
+        }
+    }
+
+    /// Opens by id alone, and only under the authority that the handle was bound to.
+    async fn find_bound(
+        &self,
+        identity: Identity,
+        mode: Mode,
+        wait: Duration,
+    ) -> Result<Found, Error> {
+        let which = Which {
+            id: identity.0,
+            secret: None,
+            arrived: self.arrived,
+        };
+        match self.load(which, mode, wait).await? {
+            Ok((view, grant)) if view.head.generation == identity.1 => {
+                Ok(Found::live(view, grant, None))
+            }
+            _ => Err(Error::Stale),
+        }
+    }
+
+    /// Reads or locks; the lease comes with the view if it was asked for.
+    async fn load(
+        &self,
+        which: Which,
+        mode: Mode,
+        wait: Duration,
+    ) -> Result<Result<(View, Option<Grant>), Opened>, Error> {
+        if mode == Mode::Read {
+            return Ok(match self.shared.read(which, true).await? {
+                Opened::Granted(view) => Ok((view, None)),
+                refusal => Err(refusal),
+            });
+        }
+        let acquired = self.shared.acquire(which, wait).await?;
+        debug!(session.id = %which.id, granted = acquired.is_ok(), "session locked");
+        Ok(acquired.map(|(view, grant)| (view, Some(grant))))
+    }
+}
+
+impl Source<'_> {
+    fn only_peeks(&self) -> bool {
+        matches!(self, Self::Request(head) if head.only_peeks())
+    }
+}
+
+const fn absence_of(opened: &Opened) -> Absence {
+    match opened {
+        Opened::Stale => Absence::Stale,
+        Opened::Expired => Absence::Expired,
+        Opened::Absent | Opened::Granted(_) | Opened::Busy(_) => Absence::Absent,
+    }
+}
+
+/// The well-formed tokens among a request's cookies.
+#[derive(Debug, Clone)]
+pub(crate) struct Tokens {
+    parsed: SmallVec<[Token; 1]>,
+    /// Whether there was any cookie of the name.
+    any: bool,
+}
+
+impl Tokens {
+    pub(crate) fn parse(shared: &Shared, headers: &HeaderMap) -> Self {
+        let candidates = candidates(headers, shared.cookie.name());
+        let parsed = candidates
+            .iter()
+            .filter_map(|value| Token::parse(value, &shared.prefix).ok());
+        Self {
+            parsed: parsed.collect(),
+            any: !candidates.is_empty(),
+        }
+    }
+}

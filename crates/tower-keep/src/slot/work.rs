@@ -1,0 +1,224 @@
+//! An open session: its data, where it came from, and what was asked of it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use tower_keep_core::data::{Data, DataError, DataLimits, Edit};
+use tower_keep_core::{Client, Head, HeadChange, SecretHash, Timestamp, Token, View};
+
+use super::{Identity, Mode};
+use crate::lock::Grant;
+use crate::request::RequestInfo;
+
+/// Why a request has no session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Absence {
+    /// It sent no cookie.
+    NoneSent,
+    /// Its session has expired.
+    Expired,
+    /// Its cookie belongs to no session: ended long ago, made up, or damaged.
+    Absent,
+    /// Its session was ended, or its cookie replaced, while the request was under way. It can
+    /// neither see the session nor start another, except by a login.
+    Stale,
+    /// The stored session cannot be read. A new one may be started; the old one is left alone.
+    Corrupt,
+    /// It sent the cookies of two live sessions. Neither is taken and none can be started.
+    Ambiguous,
+    /// This request has destroyed it.
+    Destroyed,
+}
+
+impl Absence {
+    /// Whether a new session may be started by any write.
+    pub(super) const fn may_start(self) -> bool {
+        !matches!(self, Self::Stale | Self::Ambiguous)
+    }
+}
+
+/// Where an open session came from.
+pub(super) enum Origin {
+    /// The store; as it was then.
+    Live(Head, Timestamp),
+    /// Nowhere: there is none.
+    None(Absence),
+}
+
+/// What was asked beside changes of the data.
+#[derive(Default)]
+pub(crate) struct Asked {
+    pub(crate) rotate: bool,
+    pub(crate) user: Option<Option<Arc<str>>>,
+    pub(crate) authenticated: bool,
+    pub(crate) extend: Option<Duration>,
+    /// Tell the client to forget its cookie.
+    pub(super) remove_cookie: bool,
+}
+
+/// See the [module documentation](self).
+pub(crate) struct Work {
+    pub(crate) edit: Edit,
+    pub(super) origin: Origin,
+    pub(super) mode: Mode,
+    /// There is one exactly while the session's lease is held.
+    pub(super) grant: Option<Grant>,
+    pub(crate) asked: Asked,
+    /// A session to destroy at the commit, held as well.
+    pub(super) doomed: Option<(View, Grant)>,
+    /// The cookie that opened it.
+    pub(super) token: Option<Token>,
+    pub(super) client: Option<Arc<Client>>,
+    /// Whether nothing of it will be saved.
+    pub(crate) discarded: bool,
+    /// What an early commit wants sent.
+    pub(super) cookie: Option<HeaderValue>,
+    pub(super) info: Option<Box<RequestInfo>>,
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Work")
+            .field("head", &self.head())
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Work {
+    pub(super) fn is_writable(&self) -> bool {
+        self.mode == Mode::Write
+    }
+
+    pub(super) fn holds_lease(&self) -> bool {
+        self.grant.is_some() || self.doomed.is_some()
+    }
+
+    /// The stored session's head, if there is one.
+    pub(crate) fn head(&self) -> Option<&Head> {
+        match &self.origin {
+            Origin::Live(head, _) => Some(head),
+            Origin::None(_) => None,
+        }
+    }
+
+    pub(crate) fn absence(&self) -> Option<Absence> {
+        match self.origin {
+            Origin::Live(..) => None,
+            Origin::None(absence) => Some(absence),
+        }
+    }
+
+    pub(crate) fn expires_in(&self) -> Option<Duration> {
+        match &self.origin {
+            Origin::Live(head, now) => Some(head.deadline().since(*now)),
+            Origin::None(_) => None,
+        }
+    }
+
+    pub(super) fn identity(&self) -> Option<Identity> {
+        self.head().map(|head| (head.id, head.generation))
+    }
+
+    /// The user as this request sees it.
+    pub(crate) fn user(&self) -> Option<Arc<str>> {
+        match &self.asked.user {
+            Some(user) => user.clone(),
+            None => self.head().and_then(|head| head.user.clone()),
+        }
+    }
+
+    /// Sets or clears the user; clearing nobody is no change.
+    pub(crate) fn set_user(&mut self, user: Option<Arc<str>>) {
+        if user.is_none() && self.user().is_none() {
+            return;
+        }
+        let stored = self.head().and_then(|head| head.user.as_ref());
+        // Nobody was stored and somebody was only set by this request.
+        self.asked.user = (user.is_some() || stored.is_some()).then_some(user);
+        self.asked.authenticated = matches!(self.asked.user, Some(Some(_)));
+    }
+
+    /// Gives the session up at the commit; tells whether there is one.
+    pub(crate) fn destroy(&mut self, limits: DataLimits) -> bool {
+        self.edit = Edit::new(Data::default(), limits);
+        self.asked = Asked::default();
+        let origin = std::mem::replace(&mut self.origin, Origin::None(Absence::Destroyed));
+        match (origin, self.grant.take()) {
+            (Origin::Live(head, now), Some(grant)) => {
+                self.asked.remove_cookie = true;
+                let data = Data::default();
+                self.doomed = Some((View { head, data, now }, grant));
+                true
+            }
+            (Origin::None(absence), _) => {
+                self.origin = Origin::None(absence);
+                // A cookie that opens nothing is of no use any more; a stale one has a successor.
+                self.asked.remove_cookie =
+                    matches!(absence, Absence::Absent | Absence::Expired) || self.doomed.is_some();
+                false
+            }
+            (live, None) => {
+                self.origin = live;
+                false
+            }
+        }
+    }
+
+    /// What changes in the head, with the digest of a new secret where one is due.
+    pub(super) fn head_change(&self, secret: Option<SecretHash>) -> HeadChange {
+        let Asked {
+            rotate: _,
+            user,
+            authenticated,
+            extend,
+            remove_cookie: _,
+        } = &self.asked;
+        HeadChange {
+            secret,
+            user: user.clone(),
+            authenticated: *authenticated,
+            anchor: user.is_some() || *authenticated,
+            extend: *extend,
+            // The client is noted where authority changes hands.
+            client: secret.and_then(|_| self.client.clone()),
+            ..HeadChange::default()
+        }
+    }
+
+    /// Whether the secret must be replaced: with every change of authority.
+    pub(super) fn rotates(&self) -> bool {
+        self.asked.rotate || self.asked.user.is_some() || self.asked.authenticated
+    }
+
+    /// Whether a commit without a stored session would make one: only if there is something to
+    /// keep.
+    pub(super) fn starts_session(&self) -> bool {
+        matches!(self.origin, Origin::None(_))
+            && (self.edit.is_changed() || matches!(self.asked.user, Some(Some(_))))
+    }
+
+    /// What stays to be looked at while this is committed before the request's end.
+    pub(super) fn committed_early(&self, limits: DataLimits) -> Result<Self, DataError> {
+        let origin = match &self.origin {
+            Origin::Live(head, now) => Origin::Live(head.clone(), *now),
+            Origin::None(absence) => Origin::None(*absence),
+        };
+        Ok(Self {
+            edit: Edit::new(self.edit.clone().into_data()?, limits),
+            origin,
+            mode: Mode::Committed,
+            grant: None,
+            asked: Asked::default(),
+            doomed: None,
+            token: None,
+            client: None,
+            discarded: false,
+            cookie: None,
+            info: None,
+        })
+    }
+}

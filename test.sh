@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Runs every test of the workspace: unit, integration and documentation tests, with all features.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+usage() {
+    cat <<'USAGE'
+usage: ./test.sh [--nightly [MINUTES]]
+
+Runs every test; needs nothing but Rust.
+
+  --nightly [MINUTES]  heavy campaigns: tests that can be made larger take about MINUTES
+                       minutes each (default 30). Tests see KEEP_HEAVY=1 and
+                       KEEP_TEST_MINUTES=MINUTES.
+  --help               this text
+
+The complete output is kept in test.log in the target directory.
+USAGE
+}
+
+read_options() {
+    while (($#)); do
+        case $1 in
+            --nightly)
+                export KEEP_HEAVY=1 KEEP_TEST_MINUTES=30
+                if [[ ${2:-} =~ ^[1-9][0-9]*$ ]]; then
+                    KEEP_TEST_MINUTES=$2
+                    shift
+                fi
+                ;;
+            --help)
+                usage
+                exit 0
+                ;;
+            *)
+                echo "test.sh: unknown option '$1'" >&2
+                usage >&2
+                exit 2
+                ;;
+        esac
+        shift
+    done
+}
+
+run_tests() {
+    echo "test.sh: cargo test --workspace --all-features${KEEP_HEAVY:+ (heavy, $KEEP_TEST_MINUTES minutes)}"
+    cargo test --workspace --all-features --no-fail-fast 2>&1 | tee "$log"
+}
+
+# A green run that ran nothing (a filter, a lost `#[test]`, an empty workspace) is a failure.
+count_tests() {
+    awk '
+        /^test result: / {
+            for (i = 2; i <= NF; i++) {
+                if ($i == "passed;") passed += $(i - 1)
+                if ($i == "failed;") failed += $(i - 1)
+                if ($i == "ignored;") ignored += $(i - 1)
+            }
+        }
+        END {
+            printf "tests: %d passed, %d failed, %d skipped\n", passed, failed, ignored
+            exit passed == 0
+        }
+    ' "$log" || {
+        echo "test.sh: no test ran" >&2
+        return 1
+    }
+}
+
+read_options "$@"
+log=${CARGO_TARGET_DIR:-target}/test.log
+mkdir -p "$(dirname "$log")"
+
+status=0
+run_tests || status=$?
+count_tests || status=1
+exit "$status"
