@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Mistake, harness};
+use common::{Mistake, harness, queueing};
 use tower_keep_testkit::conformance;
 
 /// The mistakes, each with a case that must find it.
@@ -127,4 +127,55 @@ async fn a_violation_names_case_and_rule() {
 async fn an_unknown_case_is_an_error() {
     let result = conformance::run_case("no::such_case", || harness(Mistake::None)).await;
     assert_eq!(result.unwrap_err().case, "no::such_case");
+}
+
+/// The mistakes of a queue, each with a case that must find it.
+const QUEUE_MISTAKES: &[(queueing::Mistake, &str)] = &[
+    (queueing::Mistake::LastIn, "queue::is_first_in_first_out"),
+    (
+        queueing::Mistake::FreesTheLease,
+        "queue::lets_nobody_push_in",
+    ),
+    (queueing::Mistake::NoWake, "queue::wakes_the_next"),
+    (
+        queueing::Mistake::LeavesWithTheLease,
+        "queue_ends::leaving_with_the_answer",
+    ),
+    (queueing::Mistake::KeepsItsPlace, "queue::is_bounded"),
+    (
+        queueing::Mistake::LeavesTwice,
+        "queue_ends::leaving_afterwards",
+    ),
+    (
+        queueing::Mistake::NotJudgedAgain,
+        "queue_ends::judges_again_after_a_rotation",
+    ),
+    (
+        queueing::Mistake::ForgetsTheQueue,
+        "queue_ends::judges_again_after_a_destruction",
+    ),
+    (queueing::Mistake::Unbounded, "queue::is_bounded"),
+    (
+        queueing::Mistake::AdmitsStrangers,
+        "queue::admits_by_secret",
+    ),
+    (
+        queueing::Mistake::NeverExpires,
+        "queue_ends::expired_leases_are_handed_on",
+    ),
+    (queueing::Mistake::BelievesNext, "queue::applies_the_patch"),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_mistake_of_a_queue_is_found_by_its_case() {
+    let mut missed = Vec::new();
+    for (mistake, case) in QUEUE_MISTAKES {
+        if conformance::run_case(case, || queueing::harness(*mistake))
+            .await
+            .is_ok()
+        {
+            missed.push((mistake, case));
+        }
+    }
+    assert!(missed.is_empty(), "not found: {missed:#?}");
 }

@@ -103,10 +103,13 @@ impl SessionRejection {
     pub(crate) fn new(error: Error, head: &RequestHead<'_>) -> Self {
         let entry = head.extensions.get::<crate::extract::Entry>();
         let shared = entry.map(|entry| &*entry.0.shared);
-        let shaped = shared
+        let answered = shared
             .filter(|shared| shared.on_error.is_some())
             .map(|_| Box::new(answer(&error, shared, Some(&RequestInfo::from(head)))));
-        Self { error, shaped }
+        Self {
+            error,
+            shaped: answered,
+        }
     }
 
     /// What went wrong.

@@ -73,12 +73,11 @@ impl Shared {
     /// Loads without a lock; never waits for a writer.
     pub(crate) async fn read(&self, which: Which, touch: bool) -> Result<Opened, Error> {
         let open = self.open(which, touch, None);
-        let opened = match self.store.local() {
-            Some(local) => local.open(&open),
-            None => {
-                let verb = async { self.store.open(&open).await };
-                call(self.locks.store_timeout, verb).await?
-            }
+        let opened = if let Some(local) = self.store.local() {
+            local.open(&open)
+        } else {
+            let verb = async { self.store.open(&open).await };
+            call(self.locks.store_timeout, verb).await?
         };
         Ok(self.judged(opened, &open))
     }

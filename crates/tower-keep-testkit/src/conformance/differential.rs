@@ -107,9 +107,11 @@ impl<'a> Run<'a> {
     }
 
     fn limits(&mut self) -> Limits {
+        // Some live long enough for many commits.
+        let scale = if self.rng.percent(50) { 1 } else { 20 };
         Limits {
-            idle: self.span(20),
-            absolute: self.span(60),
+            idle: self.span(20 * scale),
+            absolute: self.span(60 * scale),
         }
     }
 
@@ -240,10 +242,13 @@ impl<'a> Run<'a> {
         };
         let finished = self.cx.store.finish(&finish).await?;
         if let Some(known) = self.known.get_mut(which) {
-            if let (Op::Put(put), Finished::Done { .. }) = (&finish.op, &finished) {
-                known.secrets.extend(put.head.secret);
+            if let Finished::Done { .. } = &finished {
+                if let Op::Put(put) = &finish.op {
+                    known.secrets.extend(put.head.secret);
+                }
+                known.finishes.retain(|past| past.commit != finish.commit);
+                known.finishes.push(finish.clone());
             }
-            known.finishes.push(finish.clone());
             let excess = known.finishes.len().saturating_sub(8);
             known.finishes.drain(..excess);
         }
@@ -433,6 +438,10 @@ impl<'a> Run<'a> {
         decide: impl Fn(&mut Option<Record>, Timestamp) -> Said,
     ) -> Result {
         let after = self.cx.store.look(id).await?;
+        if let (Some((old, was)), Some((new, is))) = (&looked.record, &after.record) {
+            let written = same::records(old, new).is_err();
+            ensure!(!written || was != is, "the revision stays after {what}");
+        }
         let before = looked.record.map(|(record, _)| record);
         let (mut first, mut last) = (before.clone(), before);
         let early = decide(&mut first, looked.now);

@@ -1,5 +1,7 @@
 //! A simple store, right or with one mistake planted.
 
+pub(crate) mod queueing;
+
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -12,8 +14,9 @@ use tower_keep_testkit::TestClock;
 use tower_keep_testkit::conformance::Harness;
 
 /// What the store does wrong.
+#[allow(dead_code, reason = "not every test plants every mistake")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mistake {
+pub(crate) enum Mistake {
     None,
     /// `cas` writes where nothing is.
     CasUpserts,
@@ -89,17 +92,17 @@ pub enum Mistake {
     ForgetsClient,
 }
 
-pub struct Simple {
+pub(crate) struct Simple {
     records: Mutex<HashMap<SessionId, (Record, u64)>>,
-    clock: TestClock,
+    clock: Box<dyn Clock>,
     mistake: Mistake,
 }
 
 impl Simple {
-    pub fn new(clock: TestClock, mistake: Mistake) -> Self {
+    pub(crate) fn new(clock: impl Clock, mistake: Mistake) -> Self {
         Self {
             records: Mutex::default(),
-            clock,
+            clock: Box::new(clock),
             mistake,
         }
     }
@@ -429,7 +432,7 @@ fn mistaken_finish(
 }
 
 /// A store with this mistake and the clock that moves it.
-pub async fn harness(mistake: Mistake) -> Harness {
+pub(crate) async fn harness(mistake: Mistake) -> Harness {
     let clock = TestClock::new();
     let store = Simple::new(clock.clone(), mistake);
     Harness::new(store).with_clock(move |span| clock.advance(span))

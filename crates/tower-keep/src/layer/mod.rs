@@ -1,6 +1,8 @@
 //! The middleware: from the cookie to the session and back.
 
 mod builder;
+mod completion;
+mod eager;
 mod future;
 mod service;
 
@@ -14,6 +16,8 @@ use tower_layer::Layer;
 use crate::shared::Shared;
 
 pub use builder::{LayerConfigError, SessionLayerBuilder};
+pub use completion::{CompletionFuture, CompletionLayer, CompletionService};
+pub use eager::{EagerFuture, EagerLayer, EagerService};
 pub use future::ResponseFuture;
 pub use service::SessionService;
 
@@ -53,6 +57,15 @@ impl SessionLayer {
         SessionLayerBuilder::new(as_dyn(store))
     }
 
+    /// A layer to put around this one, under which handlers run to their end and commit even when
+    /// the client leaves. Without it a request that is dropped saves nothing.
+    ///
+    /// It is a layer of its own, because only services whose futures are `Send + 'static` can be
+    /// run in a task.
+    pub fn run_to_completion(&self) -> CompletionLayer {
+        CompletionLayer::new(self.shared.tasks.clone())
+    }
+
     /// Ends what requests have left to do: no session is opened for writing any more, and when
     /// this completes, every commit and every unlock that had been started is done. Call it after
     /// the server has drained.
@@ -63,18 +76,11 @@ impl SessionLayer {
 }
 
 /// A store that is erased already is not erased twice.
-fn as_dyn(store: impl SessionStore) -> DynStore {
-    let mut store = Some(store);
-    let any: &mut dyn Any = &mut store;
-    match any
-        .downcast_mut::<Option<DynStore>>()
-        .and_then(Option::take)
-    {
-        Some(erased) => erased,
-        None => match store {
-            Some(store) => DynStore::new(store),
-            None => unreachable!("taken only if it was erased"),
-        },
+fn as_dyn<S: SessionStore>(store: S) -> DynStore {
+    let any: &dyn Any = &store;
+    match any.downcast_ref::<DynStore>() {
+        Some(erased) => erased.clone(),
+        None => DynStore::new(store),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::error::Error;
 
@@ -35,13 +36,18 @@ impl Tasks {
         &self,
         task: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), Error> {
+        self.admit()?.spawn(task);
+        Ok(())
+    }
+
+    /// The right to spawn one task, where its refusal must be known beforehand.
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn).
+    pub(crate) fn admit(&self) -> Result<Admission, Error> {
         let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
         let held = self.sender().ok_or(Error::ShuttingDown)?;
-        runtime.spawn(async move {
-            task.await;
-            drop(held);
-        });
-        Ok(())
+        Ok(Admission { runtime, held })
     }
 
     /// Refuses new tasks from now on.
@@ -68,5 +74,24 @@ impl Tasks {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+}
+
+/// See [`Tasks::admit`].
+pub(crate) struct Admission {
+    runtime: Handle,
+    held: mpsc::Sender<()>,
+}
+
+impl Admission {
+    pub(crate) fn spawn<T: Send + 'static>(
+        self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        let Self { runtime, held } = self;
+        runtime.spawn(async move {
+            let _held = held;
+            task.await
+        })
     }
 }

@@ -98,7 +98,7 @@ impl Slot {
                 return Ok(());
             }
             let early = work.committed_early(self.shared.data)?;
-            std::mem::replace(work, early)
+            std::mem::replace(&mut **work, early)
         };
         if work.discarded {
             return Ok(());
@@ -114,7 +114,7 @@ impl Slot {
     /// Commits what a handle did, where no response can carry a cookie.
     pub(crate) async fn commit_without_response(&self) -> Result<(), Error> {
         let work = match std::mem::replace(&mut *self.state(), State::Ended(None)) {
-            State::Open(work) => work,
+            State::Open(work) => *work,
             State::Untouched | State::Ended(_) => return Err(Error::Closed),
         };
         if work.discarded || work.mode != Mode::Write {

@@ -12,6 +12,7 @@ mod commit;
 mod open;
 mod work;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub(crate) struct Slot {
     outer: Option<Arc<Slot>>,
     /// Held while a session is being opened, so that two extractions at once open one.
     opening: tokio::sync::Mutex<()>,
+    /// Whether anybody tried to open it, successfully or not: the response depends on the cookie.
+    tried: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -46,7 +49,7 @@ pub(crate) type Identity = (SessionId, u64);
 enum State {
     /// Nobody has asked for it.
     Untouched,
-    Open(Work),
+    Open(Box<Work>),
     /// The request is over; what it committed, if it did.
     Ended(Option<Identity>),
 }
@@ -67,6 +70,7 @@ impl Slot {
             arrived,
             outer,
             opening: tokio::sync::Mutex::const_new(()),
+            tried: AtomicBool::new(false),
             state: Mutex::new(State::Untouched),
         }
     }
@@ -158,7 +162,10 @@ impl Slot {
                     return Ending::Now(Outcome::of_early(work.cookie.take()));
                 }
                 _ => match std::mem::replace(&mut *state, State::Ended(None)) {
-                    State::Open(work) => work,
+                    State::Open(work) => *work,
+                    State::Untouched if self.tried.load(Ordering::Relaxed) => {
+                        return Ending::Now(Outcome::default());
+                    }
                     State::Untouched => return Ending::Untouched,
                     State::Ended(identity) => {
                         *state = State::Ended(identity);

@@ -1,6 +1,7 @@
 //! Opening a request's session: from its cookies, or by a handle's binding.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -78,6 +79,7 @@ impl Slot {
         mode: Mode,
         source: Source<'_>,
     ) -> Result<(), Error> {
+        self.tried.store(true, Ordering::Relaxed);
         let _opening = self.opening.lock().await;
         let read_before = match &mut *self.state() {
             State::Ended(_) => return Err(Error::Closed),
@@ -125,7 +127,7 @@ impl Slot {
             // The request ended while an extraction that outlived it was waiting. The grant in
             // `work` is given back when this function returns.
             State::Ended(_) => return Err(Error::Closed),
-            state => *state = State::Open(work),
+            state => *state = State::Open(Box::new(work)),
         }
         Ok(())
     }

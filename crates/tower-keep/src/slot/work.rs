@@ -52,6 +52,7 @@ pub(super) enum Origin {
 #[derive(Default)]
 pub(crate) struct Asked {
     pub(crate) rotate: bool,
+    #[expect(clippy::option_option, reason = "not asked, cleared, or set")]
     pub(crate) user: Option<Option<Arc<str>>>,
     pub(crate) authenticated: bool,
     pub(crate) extend: Option<Duration>,
