@@ -13,6 +13,7 @@
 //!
 //! [tower-keep]: https://docs.rs/tower-keep
 
+mod codec;
 pub mod data;
 mod erased;
 mod error;
