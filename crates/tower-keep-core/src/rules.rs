@@ -140,8 +140,9 @@ impl Record {
         (self.done(now), true)
     }
 
-    /// Decides on [`SessionStore::renew`](crate::SessionStore::renew): a live record's lease that
-    /// is still owned now ends `span` from now, never earlier than before.
+    /// Decides on [`SessionStore::renew`](crate::SessionStore::renew): a lease that is still
+    /// owned now ends `span` from now, never earlier than before. That the session has expired
+    /// meanwhile is for `finish` to find.
     pub fn renew(&mut self, owner: Owner, span: Duration, now: Timestamp) -> bool {
         match &mut self.lease {
             Some(lease) if lease.owner == owner && self.gone_at.is_none() => {

@@ -252,10 +252,16 @@ pub trait Wakeups: Send + Sync {
 ///     async fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreError> {
 ///         let (now, mut swept) = (self.clock.now(), Swept::default());
 ///         self.records.lock().unwrap().retain(|_, (record, _)| {
-///             match record.is_sweepable(now, sweep.keep_tombstones) {
-///                 true if record.gone_at.is_some() => swept.tombstones += 1,
-///                 true => swept.expired += 1,
-///                 false => return true,
+///             if !record.is_sweepable(now, sweep.keep_tombstones) {
+///                 return true;
+///             }
+///             if swept.expired + swept.tombstones == sweep.limit {
+///                 swept.more = true;
+///                 return true;
+///             }
+///             match record.gone_at {
+///                 Some(_) => swept.tombstones += 1,
+///                 None => swept.expired += 1,
 ///             }
 ///             false
 ///         });

@@ -1,5 +1,6 @@
 //! A store that fails when it is told to.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,8 +37,8 @@ pub enum Fault {
 #[derive(Debug, Clone, Default)]
 pub struct Script {
     lines: Vec<Line>,
-    /// The verbs of the calls so far.
-    past: Vec<Verb>,
+    /// How many calls of each verb there were.
+    met: HashMap<Verb, usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -88,9 +89,9 @@ impl Script {
 
     /// What happens to the next call, which is of this verb.
     fn meet(&mut self, verb: Verb) -> Option<Fault> {
-        self.past.push(verb);
-        let all = self.past.len();
-        let same = self.past.iter().filter(|past| **past == verb).count();
+        *self.met.entry(verb).or_default() += 1;
+        let all = self.met.values().sum::<usize>();
+        let same = self.met.get(&verb).copied().unwrap_or_default();
         let line = self.lines.iter().find(|line| {
             let count = if line.verb.is_some() { same } else { all };
             line.verb.is_none_or(|v| v == verb) && line.number.is_none_or(|n| n == count)
@@ -207,7 +208,7 @@ impl<S> FaultStore<S> {
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
         let entry = self.calls.begin(verb, id);
-        let call = call(self.inner.clone());
+        let call = Box::pin(call(self.inner.clone()));
         self.course(verb).run(entry, call).await
     }
 }

@@ -1,4 +1,16 @@
-//! Tests.
+//! Tests for session stores and for applications that keep sessions with [tower-keep].
+//!
+//! - [`conformance`]: the store contract as a suite of named cases that the author of a store
+//!   runs in one line, [`conformance_tests!`].
+//! - [`TestClock`]: a clock that a test moves.
+//! - [`FaultStore`]: a store that fails as a [`Script`] says, and counts its calls.
+//! - [`NetworkStore`]: a store behind a network that delays, reorders and loses, by a seed.
+//! - [`TestClient`]: a browser in this process, with a cookie jar.
+//!
+//! What is random here follows from a seed. The environment variable `KEEP_SEED` sets those of
+//! the suite, and a failure names the seed that shows it.
+//!
+//! [tower-keep]: https://docs.rs/tower-keep
 
 mod calls;
 mod client;

@@ -192,14 +192,14 @@ impl<S> NetworkStore<S> {
         let heard = !self.rng().percent(self.network.lost_replies);
         let bell = self.bell.clone().filter(|_| gives_up && heard);
         let call = call(self.inner.clone());
-        let rung = async move {
+        let rung = Box::pin(async move {
             let answer = call.await;
             if let (Some(bell), Some(id)) = (bell, id) {
                 // Nobody may be waiting.
                 let _ = bell.0.send(id);
             }
             answer
-        };
+        });
         self.course().run(entry, rung).await
     }
 }

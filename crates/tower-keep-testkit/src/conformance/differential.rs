@@ -9,6 +9,7 @@ use tower_keep_core::{
     Timestamp,
 };
 
+use super::compare::{compare, said, say_created, say_finished, say_opened};
 use super::context::{Context, Failure, MILLI, Result, data, from_json, new_session, secret};
 use super::same;
 use crate::calls::Answer;
@@ -29,50 +30,6 @@ pub(super) async fn agrees_with_the_rules(cx: &Context) -> Result {
         }
     }
     Ok(())
-}
-
-/// What is said of an answer, and the instants in it.
-#[derive(Debug, Clone)]
-struct Said {
-    words: String,
-    instants: Vec<u64>,
-}
-
-fn said(words: impl Into<String>, instants: impl Into<Vec<u64>>) -> Said {
-    Said {
-        words: words.into(),
-        instants: instants.into(),
-    }
-}
-
-fn say_opened(opened: &Opened) -> Said {
-    let instants = match opened {
-        Opened::Busy(left) => vec![u64::try_from(left.as_millis()).unwrap_or(u64::MAX)],
-        Opened::Granted(view) => vec![view.now.as_millis()],
-        _ => vec![],
-    };
-    said(opened.word(), instants)
-}
-
-fn say_finished(finished: &Finished) -> Said {
-    match finished {
-        Finished::Done {
-            version,
-            now,
-            waiting,
-        } => said(
-            format!("done, version {version}, waiting {waiting}"),
-            [now.as_millis()],
-        ),
-        other => said(other.word(), []),
-    }
-}
-
-fn say_created(created: &Created) -> Said {
-    match created {
-        Created::Done(now) => said("done", [now.as_millis()]),
-        other => said(other.word(), []),
-    }
 }
 
 /// A session that the run knows of, which may or may not be there.
@@ -222,7 +179,8 @@ impl<'a> Run<'a> {
             None => say_opened(&Opened::Absent),
             Some(record) => say_opened(&record.open(&open, now).0),
         };
-        self.compare(
+        compare(
+            self.cx,
             &format!("{open:?}"),
             id,
             looked,
@@ -242,14 +200,22 @@ impl<'a> Run<'a> {
         };
         let finished = self.cx.store.finish(&finish).await?;
         if let Some(known) = self.known.get_mut(which) {
-            if let Finished::Done { .. } = &finished {
-                if let Op::Put(put) = &finish.op {
-                    known.secrets.extend(put.head.secret);
+            let retried = known
+                .finishes
+                .iter()
+                .any(|past| past.commit == finish.commit);
+            if let (Finished::Done { .. }, false) = (&finished, retried) {
+                match &finish.op {
+                    Op::Put(put) => {
+                        known.secrets.extend(put.head.secret);
+                        known.finishes.push(finish.clone());
+                    }
+                    Op::Destroy => known.finishes.push(finish.clone()),
+                    Op::Release => {}
                 }
-                known.finishes.retain(|past| past.commit != finish.commit);
-                known.finishes.push(finish.clone());
             }
-            let excess = known.finishes.len().saturating_sub(8);
+            // Those that a retry must find, and one more.
+            let excess = known.finishes.len().saturating_sub(5);
             known.finishes.drain(..excess);
         }
         let decide = |record: &mut Option<Record>, now| match record {
@@ -257,8 +223,7 @@ impl<'a> Run<'a> {
             Some(record) => say_finished(&record.finish(&finish, now).0),
         };
         let what = format!("{finish:?}");
-        self.compare(&what, id, looked, &say_finished(&finished), decide)
-            .await
+        compare(self.cx, &what, id, looked, &say_finished(&finished), decide).await
     }
 
     fn new_finish(&mut self, id: SessionId, record: Option<&Record>) -> Finish {
@@ -330,8 +295,15 @@ impl<'a> Run<'a> {
                 known.secrets = vec![new.secret];
             }
         }
-        self.compare("create", id, looked, &say_created(&created), decide)
-            .await
+        compare(
+            self.cx,
+            "create",
+            id,
+            looked,
+            &say_created(&created),
+            decide,
+        )
+        .await
     }
 
     async fn renew(&mut self, id: SessionId) -> Result {
@@ -349,8 +321,15 @@ impl<'a> Run<'a> {
                 .is_some_and(|record| record.renew(owner, span, now));
             said(renewed.word(), [])
         };
-        self.compare("renew", id, looked, &said(renewed.word(), []), decide)
-            .await
+        compare(
+            self.cx,
+            "renew",
+            id,
+            looked,
+            &said(renewed.word(), []),
+            decide,
+        )
+        .await
     }
 
     async fn destroy(&mut self, id: SessionId) -> Result {
@@ -360,8 +339,15 @@ impl<'a> Run<'a> {
             let destroyed = record.as_mut().is_some_and(|record| record.destroy(now));
             said(destroyed.word(), [])
         };
-        self.compare("destroy", id, looked, &said(destroyed.word(), []), decide)
-            .await
+        compare(
+            self.cx,
+            "destroy",
+            id,
+            looked,
+            &said(destroyed.word(), []),
+            decide,
+        )
+        .await
     }
 
     async fn cas(&mut self, id: SessionId) -> Result {
@@ -392,8 +378,7 @@ impl<'a> Run<'a> {
             }
             said(fits.word(), [])
         };
-        self.compare("cas", id, looked, &said(wrote.word(), []), decide)
-            .await
+        compare(self.cx, "cas", id, looked, &said(wrote.word(), []), decide).await
     }
 
     async fn sweep(&mut self) -> Result {
@@ -426,97 +411,4 @@ impl<'a> Run<'a> {
         }
         Ok(())
     }
-
-    /// Compares what the store said and did with what the rules say and do, at an instant from
-    /// `looked.now` to now; where the clock stands still, that is one instant.
-    async fn compare(
-        &self,
-        what: &str,
-        id: SessionId,
-        looked: tower_keep_core::Looked,
-        seen: &Said,
-        decide: impl Fn(&mut Option<Record>, Timestamp) -> Said,
-    ) -> Result {
-        let after = self.cx.store.look(id).await?;
-        if let (Some((old, was)), Some((new, is))) = (&looked.record, &after.record) {
-            let written = same::records(old, new).is_err();
-            ensure!(!written || was != is, "the revision stays after {what}");
-        }
-        let before = looked.record.map(|(record, _)| record);
-        let (mut first, mut last) = (before.clone(), before);
-        let early = decide(&mut first, looked.now);
-        let late = decide(&mut last, after.now);
-        let words = seen.words == early.words || seen.words == late.words;
-        ensure!(
-            words,
-            "the rules say `{}`, the store `{}` to {what}",
-            early.words,
-            seen.words
-        );
-        if early.words == late.words {
-            let range = early.instants.iter().zip(&late.instants);
-            let fits = range
-                .zip(&seen.instants)
-                .all(|((a, b), seen)| a.min(b) <= seen && seen <= a.max(b));
-            ensure!(
-                fits,
-                "the rules say {:?}, the store {:?} to {what}",
-                early.instants,
-                seen.instants
-            );
-        }
-        let found = after.record.map(|(record, _)| record);
-        let like = |expected: &Option<Record>, other: &Option<Record>| match (expected, &found) {
-            (None, None) => Ok(()),
-            (Some(_), None) => Err("its record is missing".to_owned()),
-            (None, Some(_)) => Err("there is a record".to_owned()),
-            (Some(expected), Some(found)) => {
-                same::records(&between(expected, other.as_ref(), found), found)
-            }
-        };
-        like(&first, &last)
-            .or_else(|seen| like(&last, &first).map_err(|_| seen))
-            .map_err(|seen| Failure::new(format!("{seen} differs from the rules after {what}")))
-    }
-}
-
-/// `a` with those instants of `found` that lie between `a`'s and `b`'s.
-fn between(a: &Record, b: Option<&Record>, found: &Record) -> Record {
-    let mut result = a.clone();
-    let Some(b) = b else { return result };
-    let within = |a: Timestamp, b: Timestamp, found: Timestamp| {
-        if a.min(b) <= found && found <= a.max(b) {
-            found
-        } else {
-            a
-        }
-    };
-    let within_some = |a: Option<Timestamp>, b: Option<Timestamp>, found: Option<Timestamp>| match (
-        a, b, found,
-    ) {
-        (Some(a), Some(b), Some(found)) => Some(within(a, b, found)),
-        _ => a,
-    };
-    let (one, two, seen) = (&a.head, &b.head, &found.head);
-    let head = &mut result.head;
-    head.created_at = within(one.created_at, two.created_at, seen.created_at);
-    head.last_seen = within(one.last_seen, two.last_seen, seen.last_seen);
-    head.authenticated_at = within_some(
-        one.authenticated_at,
-        two.authenticated_at,
-        seen.authenticated_at,
-    );
-    head.idle_deadline = within(one.idle_deadline, two.idle_deadline, seen.idle_deadline);
-    head.absolute_deadline = within(
-        one.absolute_deadline,
-        two.absolute_deadline,
-        seen.absolute_deadline,
-    );
-    result.rotated_at = within_some(a.rotated_at, b.rotated_at, found.rotated_at);
-    result.waiting_until = within_some(a.waiting_until, b.waiting_until, found.waiting_until);
-    result.gone_at = within_some(a.gone_at, b.gone_at, found.gone_at);
-    if let (Some(lease), Some(b), Some(found)) = (&mut result.lease, b.lease, found.lease) {
-        lease.until = within(lease.until, b.until, found.until);
-    }
-    result
 }

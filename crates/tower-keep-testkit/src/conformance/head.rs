@@ -237,15 +237,15 @@ pub(super) async fn changes_all_at_once(cx: &Context) -> Result {
     cx.unchanged(&expected, "against the rules, a commit")
         .await?;
     let (record, _) = cx.record(new.id).await?;
-    let head = &record.head;
+    let new_head = &record.head;
     ensure!(
         record.rotated_at == Some(now)
-            && head.authenticated_at == Some(now)
-            && head.idle_deadline == now.plus(3 * LONG)
-            && head.absolute_deadline == now.plus(10 * LONG)
+            && new_head.authenticated_at == Some(now)
+            && new_head.idle_deadline == now.plus(3 * LONG)
+            && new_head.absolute_deadline == now.plus(10 * LONG)
             && record.secret.matches(&fresh)
             && record.data == data(9)
-            && (head.version, head.generation, head.remember) == (2, 1, true),
+            && (new_head.version, new_head.generation, new_head.remember) == (2, 1, true),
         "a change is missing"
     );
     Ok(())

@@ -43,6 +43,7 @@ macro_rules! ensure {
     };
 }
 
+mod compare;
 mod concurrency;
 mod context;
 mod create;
@@ -254,7 +255,7 @@ async fn attempt<F: Future<Output = Harness>>(
 }
 
 /// Makes one test of each case of the [`conformance`](crate::conformance) suite, in modules named
-/// after the verbs. The argument is a function that makes a [`Harness`](conformance::Harness):
+/// after the verbs. The argument is a function that makes a [`Harness`](crate::conformance::Harness):
 /// `async fn() -> Harness`, or a closure that does the same.
 ///
 /// [`conformance`]: crate::conformance

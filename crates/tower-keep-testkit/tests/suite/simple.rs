@@ -1,96 +1,17 @@
 //! A simple store, right or with one mistake planted.
 
-pub(crate) mod queueing;
-
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use tower_keep_core::{
-    Clock, Created, Expect, Finish, Finished, Looked, NewSession, Op, Open, Opened, Owner, Record,
+    Clock, Created, Expect, Finish, Finished, Looked, NewSession, Open, Opened, Owner, Record,
     Revision, Scope, SessionId, SessionStore, StoreError, Sweep, Swept,
 };
 use tower_keep_testkit::TestClock;
 use tower_keep_testkit::conformance::Harness;
 
-/// What the store does wrong.
-#[allow(dead_code, reason = "not every test plants every mistake")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mistake {
-    None,
-    /// `cas` writes where nothing is.
-    CasUpserts,
-    /// `cas` reads, lets others in, then writes.
-    CasRaces,
-    /// `cas` expecting absence overwrites.
-    CasOverwrites,
-    /// A touch leaves the revision.
-    KeepsRevision,
-    /// A commit is not looked for before owner and version.
-    OwnerBeforeCommit,
-    /// Only the last three commits are kept.
-    ShortRing,
-    /// A refused lease is taken for nothing to write, so nobody learns of the wait.
-    NoWaitMark,
-    /// Idle deadlines move backwards.
-    TouchMovesBack,
-    /// Every touch is due.
-    TouchAlways,
-    /// Expired one millisecond late.
-    LateExpiry,
-    /// A lease is still live at its end.
-    LongLease,
-    /// A release looks at the version.
-    ReleaseNeedsVersion,
-    /// A rotated session is absent for the old secret at once.
-    NoStaleWindow,
-    /// The old secret is stale for ever.
-    EndlessStaleWindow,
-    /// A request's age is not looked at.
-    NoAge,
-    /// The secret is not looked at.
-    AnySecret,
-    /// A wrong secret is told of an expired session.
-    TellsOfExpiry,
-    /// The next owner is dropped.
-    DropsNextOwner,
-    /// A holder whose lease ran out cannot commit.
-    LeaseEndsCommit,
-    /// A commit after the deadline is applied.
-    CommitsExpired,
-    /// A reader is kept out by a lease.
-    BlocksReaders,
-    /// `finish` on nothing makes a record.
-    FinishRevives,
-    /// A touch revives what expired.
-    TouchRevives,
-    /// A tombstone keeps the data.
-    TombstoneKeepsData,
-    /// A tombstone keeps the lease, so that the holder goes on.
-    DestroyWaitsForLease,
-    /// A destroyed session's id is free at once.
-    NoTombstone,
-    /// A sweep removes what was created long ago.
-    SweepsLive,
-    /// A sweep removes tombstones like expired sessions.
-    SweepsTombstones,
-    /// A sweep knows no limit.
-    NoLimit,
-    /// A repeated create collides with itself.
-    CreateForgets,
-    /// A create overwrites.
-    CreateOverwrites,
-    /// A renewed lease may end earlier than before.
-    RenewShortens,
-    /// Anybody renews.
-    AnybodyRenews,
-    /// The data of a put without data are cleared.
-    ClearsData,
-    /// A rotation is no new generation.
-    NoGeneration,
-    /// The client is not stored.
-    ForgetsClient,
-}
+use crate::mistake::{Mistake, mistaken_finish, mistaken_open};
 
 pub(crate) struct Simple {
     records: Mutex<HashMap<SessionId, (Record, u64)>>,
@@ -249,10 +170,11 @@ impl SessionStore for Simple {
                     _ => owner,
                 };
                 let renewed = record.renew(owner, lease, now);
-                if let Some(held) = &mut record.lease {
-                    if renewed && self.is(Mistake::RenewShortens) {
-                        held.until = now.plus(lease);
-                    }
+                if let Some(held) = &mut record.lease
+                    && renewed
+                    && self.is(Mistake::RenewShortens)
+                {
+                    held.until = now.plus(lease);
                 }
                 (renewed, renewed.then_some(record))
             }
@@ -327,108 +249,6 @@ fn revive(id: SessionId) -> NewSession {
         remember: false,
         data: tower_keep_core::data::Data::default(),
     }
-}
-
-const MILLI: Duration = Duration::from_millis(1);
-
-fn mistaken_open(
-    mistake: Mistake,
-    mut record: Record,
-    mut open: Open,
-    now: tower_keep_core::Timestamp,
-) -> (Opened, Option<Record>) {
-    let before = record.clone();
-    let held = record.lease.is_some_and(|lease| lease.until > now);
-    match mistake {
-        Mistake::AnySecret if record.gone_at.is_none() => open.secret = None,
-        Mistake::NoAge => open.age = Duration::ZERO,
-        Mistake::TellsOfExpiry if record.gone_at.is_none() && record.head.is_expired(now) => {
-            return (Opened::Expired, None);
-        }
-        Mistake::NoStaleWindow => record.rotated_at = None,
-        Mistake::EndlessStaleWindow => record.rotated_at = record.rotated_at.map(|_| now),
-        Mistake::BlocksReaders if open.lease.is_none() && held => {
-            return (Opened::Busy(MILLI), None);
-        }
-        Mistake::LateExpiry => {
-            record.head.idle_deadline = record.head.idle_deadline.plus(MILLI);
-        }
-        Mistake::LongLease => {
-            if let Some(lease) = &mut record.lease {
-                lease.until = lease.until.plus(MILLI);
-            }
-        }
-        Mistake::TouchAlways => open.touch = open.touch.map(|_| Duration::ZERO),
-        Mistake::TouchRevives if open.touch.is_some() && record.gone_at.is_none() => {
-            record.head.idle_deadline = record.head.idle_deadline.max(now.plus(MILLI));
-        }
-        _ => {}
-    }
-    let (mut opened, mut changed) = record.open(&open, now);
-    match (mistake, &mut opened) {
-        (Mistake::NoWaitMark, Opened::Busy(_)) => changed = false,
-        (Mistake::TouchMovesBack, Opened::Granted(view)) if open.touch.is_some() => {
-            record.head.idle_deadline = now.plus(record.head.limits.idle);
-            view.head.idle_deadline = record.head.idle_deadline;
-            changed = true;
-        }
-        (Mistake::LongLease, Opened::Busy(_)) => record.lease = before.lease,
-        (Mistake::LateExpiry, _) => record.head.idle_deadline = before.head.idle_deadline,
-        _ => {}
-    }
-    (opened, changed.then_some(record))
-}
-
-fn mistaken_finish(
-    mistake: Mistake,
-    mut record: Record,
-    finish: &Finish,
-    now: tower_keep_core::Timestamp,
-) -> (Finished, Option<Record>) {
-    let before = record.clone();
-    let mut finish = finish.clone();
-    match mistake {
-        Mistake::OwnerBeforeCommit
-            if record
-                .lease
-                .is_some_and(|lease| lease.owner != finish.owner) =>
-        {
-            return (Finished::Lost, None);
-        }
-        Mistake::ShortRing => {
-            let [a, b, c, _] = record.commits.to_array();
-            record.commits = tower_keep_core::Commits::from_array([a, b, c, 0]);
-        }
-        Mistake::ReleaseNeedsVersion
-            if matches!(finish.op, Op::Release) && finish.version != record.head.version =>
-        {
-            return (Finished::Lost, None);
-        }
-        Mistake::LeaseEndsCommit if record.lease.is_some_and(|lease| lease.until <= now) => {
-            return (Finished::Lost, None);
-        }
-        Mistake::DropsNextOwner => finish.next = None,
-        Mistake::CommitsExpired => {
-            record.head.idle_deadline = record.head.idle_deadline.max(now.plus(MILLI));
-        }
-        _ => {}
-    }
-    let (finished, changed) = record.finish(&finish, now);
-    if changed {
-        if let Op::Put(put) = &finish.op {
-            match mistake {
-                Mistake::ClearsData if put.data.is_none() => {
-                    record.data = tower_keep_core::data::Data::default();
-                }
-                Mistake::NoGeneration => record.head.generation = before.head.generation,
-                _ => {}
-            }
-        }
-        if mistake == Mistake::TombstoneKeepsData && record.gone_at.is_some() {
-            record.data = before.data;
-        }
-    }
-    (finished, changed.then_some(record))
 }
 
 /// A store with this mistake and the clock that moves it.

@@ -15,7 +15,6 @@ use tower_keep_testkit::TestClock;
 use tower_keep_testkit::conformance::Harness;
 
 /// What the queue does wrong.
-#[allow(dead_code, reason = "not every test plants every mistake")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mistake {
     None,

@@ -1,8 +1,8 @@
 //! The suite passes a store that is right and finds every mistake that is planted in it.
 
-mod common;
-
-use common::{Mistake, harness, queueing};
+use crate::mistake::Mistake;
+use crate::queueing;
+use crate::simple::harness;
 use tower_keep_testkit::conformance;
 
 /// The mistakes, each with a case that must find it.
@@ -84,12 +84,9 @@ async fn every_mistake_is_found_by_its_case() {
     assert!(missed.is_empty(), "not found: {missed:#?}");
 }
 
-/// Mistakes that need two callers at once, or that `create`, `cas` and `sweep` alone show.
-const OTHERS: &[Mistake] = &[
-    Mistake::CasRaces,
-    Mistake::SweepsTombstones,
-    Mistake::NoLimit,
-];
+/// Mistakes that need two callers at once, a sweep with a small limit, or a retry at just the right
+/// moment, which not every seed brings.
+const OTHERS: &[Mistake] = &[Mistake::CasRaces, Mistake::NoLimit, Mistake::ShortRing];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_sequences_find_nearly_every_mistake_too() {

@@ -1,14 +1,14 @@
 //! Stores that are right pass the suite, each in its way of telling the time.
 
-mod common;
-
-use common::{Mistake, Simple};
+use crate::mistake::Mistake;
+use crate::simple::Simple;
 use tower_keep_testkit::conformance::Harness;
 use tower_keep_testkit::{FaultStore, NetworkStore, TestClock};
 
 /// One that overrides every verb.
 mod steps {
-    use super::common::{Mistake, harness};
+    use crate::mistake::Mistake;
+    use crate::simple::harness;
 
     tower_keep_testkit::conformance_tests!(|| harness(Mistake::None));
 }
@@ -65,7 +65,7 @@ mod real_time {
 
 /// One with a queue.
 mod queueing {
-    use super::common::queueing::{Mistake, harness};
+    use crate::queueing::{Mistake, harness};
 
     tower_keep_testkit::conformance_tests!(|| harness(Mistake::None));
 }
