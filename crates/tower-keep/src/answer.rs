@@ -1,5 +1,7 @@
 //! The answers that the library gives in the place of a handler.
 
+#[cfg(feature = "axum")]
+use std::any::TypeId;
 use std::fmt;
 
 use bytes::Bytes;
@@ -11,6 +13,8 @@ use tracing::{debug, error};
 
 use crate::cookie::remove_set_cookie;
 use crate::error::Error;
+#[cfg(feature = "axum")]
+use crate::extract::shared_of;
 use crate::request::{RequestHead, RequestInfo};
 use crate::shared::Shared;
 
@@ -100,9 +104,8 @@ pub struct SessionRejection {
 
 impl SessionRejection {
     #[cfg(feature = "axum")]
-    pub(crate) fn new(error: Error, head: &RequestHead<'_>) -> Self {
-        let entry = head.extensions.get::<crate::extract::Entry>();
-        let shared = entry.map(|entry| &*entry.0.shared);
+    pub(crate) fn new(error: Error, head: &RequestHead<'_>, key: TypeId) -> Self {
+        let shared = shared_of(head.extensions, key);
         let answered = shared
             .filter(|shared| shared.on_error.is_some())
             .map(|_| Box::new(answer(&error, shared, Some(&RequestInfo::from(head)))));

@@ -13,6 +13,7 @@ use crate::handle::SessionHandle;
 use crate::read::ReadSession;
 use crate::request::RequestHead;
 use crate::session::Session;
+use crate::shared::Shared;
 use crate::slot::{Mode, Slot, Source, Tokens};
 
 /// What the layer leaves in a request's extensions: the innermost slot, which knows those around.
@@ -27,6 +28,13 @@ fn find(extensions: &Extensions, key: TypeId) -> Result<(&Arc<Slot>, &Arc<Slot>)
     let Entry(within) = extensions.get().ok_or(Error::MissingLayer)?;
     let slot = within.chain().find(|slot| slot.shared.key == key);
     Ok((slot.ok_or(Error::MissingLayer)?, within))
+}
+
+/// What the layer with this key shares, or if there is none, the innermost layer.
+pub(crate) fn shared_of(extensions: &Extensions, key: TypeId) -> Option<&Shared> {
+    let Entry(within) = extensions.get()?;
+    let slot = within.chain().find(|slot| slot.shared.key == key);
+    Some(&slot.unwrap_or(within).shared)
 }
 
 async fn open(head: &RequestHead<'_>, key: TypeId, mode: Mode) -> Result<ReadSession, Error> {
@@ -164,7 +172,7 @@ mod axum {
     use crate::session::Session;
 
     macro_rules! extractors {
-        ($([$($generics:tt)*] $name:ty),* $(,)?) => {$(
+        ($([$($generics:tt)*] $name:ty, $key:ty);* $(;)?) => {$(
             impl<State: Send + Sync, $($generics)*> FromRequestParts<State> for $name {
                 type Rejection = SessionRejection;
 
@@ -173,9 +181,9 @@ mod axum {
                     _: &State,
                 ) -> Result<Self, SessionRejection> {
                     let head = RequestHead::from(&*parts);
-                    Self::from_head(&head, TypeId::of::<MainKey>())
+                    Self::from_head(&head, TypeId::of::<$key>())
                         .await
-                        .map_err(|error| SessionRejection::new(error, &head))
+                        .map_err(|error| SessionRejection::new(error, &head, TypeId::of::<$key>()))
                 }
             }
 
@@ -187,21 +195,21 @@ mod axum {
                     _: &State,
                 ) -> Result<Option<Self>, SessionRejection> {
                     let head = RequestHead::from(&*parts);
-                    Self::resume(&head, TypeId::of::<MainKey>())
+                    Self::resume(&head, TypeId::of::<$key>())
                         .await
-                        .map_err(|error| SessionRejection::new(error, &head))
+                        .map_err(|error| SessionRejection::new(error, &head, TypeId::of::<$key>()))
                 }
             }
         )*};
     }
 
     extractors!(
-        [] Session,
-        [] ReadSession,
-        [] SessionHandle,
-        [K: 'static] Keyed<K, Session>,
-        [K: 'static] Keyed<K, ReadSession>,
-        [K: 'static] Keyed<K, SessionHandle>,
+        [] Session, MainKey;
+        [] ReadSession, MainKey;
+        [] SessionHandle, MainKey;
+        [K: 'static] Keyed<K, Session>, K;
+        [K: 'static] Keyed<K, ReadSession>, K;
+        [K: 'static] Keyed<K, SessionHandle>, K;
     );
 
     impl IntoResponse for Error {

@@ -97,10 +97,9 @@ impl SessionHandle {
     /// Opens the session in a slot of its own.
     async fn open(&self, mode: Mode) -> Result<Arc<Slot>, Error> {
         let bound = self.binding();
-        let slot = Arc::new(Slot::arrived_at(
+        let slot = Arc::new(Slot::without_response(
             self.slot.shared.clone(),
             self.slot.arrived,
-            None,
         ));
         let source = match bound {
             Some(identity) => Source::Bound(identity),

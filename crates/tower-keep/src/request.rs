@@ -1,9 +1,13 @@
 //! What the layer looks at in a request.
 
+use std::fmt;
+
 use http::{Extensions, HeaderMap, Method, Request, Uri, request};
 
 /// The head of a request, as the layer's predicates get it.
-#[derive(Debug, Clone, Copy)]
+///
+/// `Debug` shows the method and the path; among the header fields is the cookie.
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct RequestHead<'a> {
     /// The method.
@@ -43,6 +47,12 @@ impl<'a> RequestHead<'a> {
     }
 }
 
+impl<'a, B> From<&'a Request<B>> for RequestHead<'a> {
+    fn from(request: &'a Request<B>) -> Self {
+        Self::of(request)
+    }
+}
+
 impl<'a> From<&'a request::Parts> for RequestHead<'a> {
     fn from(parts: &'a request::Parts) -> Self {
         Self {
@@ -56,7 +66,9 @@ impl<'a> From<&'a request::Parts> for RequestHead<'a> {
 
 /// What is left of a request when its response is made: for
 /// [`on_error`](crate::SessionLayerBuilder::on_error).
-#[derive(Debug, Clone)]
+///
+/// `Debug` shows the method and the path; among the header fields is the cookie.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct RequestInfo {
     /// The method.
@@ -74,5 +86,23 @@ impl From<&RequestHead<'_>> for RequestInfo {
             uri: head.uri.clone(),
             headers: head.headers.clone(),
         }
+    }
+}
+
+impl fmt::Debug for RequestHead<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestHead")
+            .field("method", self.method)
+            .field("path", &self.uri.path())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RequestInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestInfo")
+            .field("method", &self.method)
+            .field("path", &self.uri.path())
+            .finish_non_exhaustive()
     }
 }

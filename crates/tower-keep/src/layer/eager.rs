@@ -12,7 +12,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::answer::answer;
-use crate::extract::{Entry, FromHead, MainKey};
+use crate::extract::{FromHead, MainKey, shared_of};
 use crate::read::ReadSession;
 use crate::request::{RequestHead, RequestInfo};
 
@@ -99,8 +99,7 @@ where
             let (parts, body) = request.into_parts();
             let head = RequestHead::from(&parts);
             if let Err(error) = ReadSession::from_head(&head, key).await {
-                let entry = parts.extensions.get();
-                let shared = entry.map(|Entry(slot)| &*slot.shared);
+                let shared = shared_of(&parts.extensions, key);
                 let info = RequestInfo::from(&head);
                 return Ok(answer(&error, shared, Some(&info)).map(ResponseBody::from));
             }

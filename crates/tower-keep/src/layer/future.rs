@@ -32,13 +32,13 @@ enum State<B> {
     Committing(
         Option<Response<B>>,
         Pin<Box<dyn Future<Output = Outcome> + Send>>,
-        Arc<Slot>,
+        Open,
     ),
     Done,
 }
 
 /// A slot whose request is under way.
-struct Open(Arc<Slot>);
+pub(super) struct Open(pub(super) Arc<Slot>);
 
 impl Drop for Open {
     fn drop(&mut self) {
@@ -48,10 +48,10 @@ impl Drop for Open {
 }
 
 impl<F, B> ResponseFuture<F, B> {
-    pub(super) fn new(inner: F, slot: Option<Arc<Slot>>) -> Self {
+    pub(super) const fn new(inner: F, open: Option<Open>) -> Self {
         Self {
             inner,
-            state: State::Running(slot.map(Open)),
+            state: State::Running(open),
         }
     }
 }
@@ -73,22 +73,21 @@ where
             let (Ok(response), Some(open)) = (&answer, open) else {
                 return Poll::Ready(answer);
             };
-            let slot = open.0.clone();
-            match slot.end(response.status()) {
+            match open.0.end(response.status()) {
                 Ending::Untouched => return Poll::Ready(answer),
                 Ending::Now(outcome) => {
-                    return Poll::Ready(answer.map(|response| finish(response, outcome, &slot)));
+                    return Poll::Ready(answer.map(|response| finish(response, outcome, &open.0)));
                 }
                 Ending::Soon(commit) => {
-                    *this.state = State::Committing(answer.ok(), commit, slot);
+                    *this.state = State::Committing(answer.ok(), commit, open);
                 }
             }
         }
-        if let State::Committing(response, commit, slot) = this.state {
+        if let State::Committing(response, commit, open) = this.state {
             let outcome = ready!(commit.as_mut().poll(cx));
             let finished = response
                 .take()
-                .map(|response| finish(response, outcome, slot));
+                .map(|response| finish(response, outcome, &open.0));
             *this.state = State::Done;
             if let Some(response) = finished {
                 return Poll::Ready(Ok(response));

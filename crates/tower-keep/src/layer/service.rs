@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::future::ResponseFuture;
+use super::future::{Open, ResponseFuture};
 use crate::extract::Entry;
 use crate::request::RequestHead;
 use crate::shared::Shared;
@@ -59,10 +59,11 @@ where
     }
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
-        let slot = self.slot(&request);
-        if let Some(slot) = &slot {
+        // From here on every way out ends the session, a panic of the inner service included.
+        let open = self.slot(&request).map(Open);
+        if let Some(Open(slot)) = &open {
             request.extensions_mut().insert(Entry(slot.clone()));
         }
-        ResponseFuture::new(self.inner.call(request), slot)
+        ResponseFuture::new(self.inner.call(request), open)
     }
 }

@@ -27,7 +27,7 @@ pub struct LockConfig {
     /// processes get their chance. Default 16.
     pub cohort: u32,
     /// The shortest pause before a store is asked again for a session that another process holds;
-    /// it doubles up to 16 times this. Default 10 ms.
+    /// it doubles up to 8 times this. Default 10 ms.
     pub poll: Duration,
     /// How long one call to the store may take before it counts as failed. Default 5 s.
     pub store_timeout: Duration,

@@ -15,6 +15,10 @@ use super::waiter::{End, EndOp};
 use crate::error::{Conflict, Error};
 
 /// How to end it.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once a request, and passed on at once"
+)]
 pub(crate) enum Commit {
     /// Nothing changed.
     Release,

@@ -5,12 +5,9 @@
 //! store in the middle, and never overtakes one.
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::hash::{BuildHasherDefault, DefaultHasher};
-use std::pin::Pin;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Waker};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -27,6 +24,7 @@ use super::grant::Grant;
 use super::line::{Ending, FinishReply, Line, OpenReply, Step, Verdict};
 use super::tasks::Tasks;
 use super::waiter::{Answer, End, EndOp, Waiter};
+use super::waiting::{Waiting, courtesy, jittered};
 use crate::error::{Conflict, Error};
 
 /// Requests with the same id and another secret must not queue behind one another, or knowing an
@@ -122,6 +120,7 @@ impl Keeper {
             keeper: self.clone(),
             key,
             touch,
+            ended: AtomicBool::new(false),
         };
         self.tasks.spawn(actor.run())?;
         self.watch()
@@ -154,12 +153,17 @@ struct Actor {
     keeper: Arc<Keeper>,
     key: Key,
     touch: Option<Duration>,
+    /// The line came to its end, and another one may be under the key by now.
+    ended: AtomicBool,
 }
 
 impl Drop for Actor {
-    /// Ends the line with the actor: at its regular end there is none left, and after a panic or
-    /// with the runtime its waiters hear that their channels closed.
+    /// Ends the line with the actor, after a panic or with the runtime: its waiters hear that
+    /// their channels closed.
     fn drop(&mut self) {
+        if self.ended.load(Ordering::Relaxed) {
+            return;
+        }
         let line = self.keeper.lines(&self.key).remove(&self.key);
         drop(line);
     }
@@ -211,10 +215,10 @@ impl Actor {
                     self.line(Line::woken)
                 }
                 Step::Yield => {
-                    sleep((self.keeper.config.poll * 2).max(Duration::from_millis(20))).await;
+                    sleep(courtesy(&self.keeper)).await;
                     self.line(Line::next)
                 }
-                Step::Serve { waiter } => self.serve(waiter, &view, &mut finishing).await,
+                Step::Serve { waiter } => self.serve(waiter, view.as_ref(), &mut finishing).await,
                 Step::Finish { owner, next } => {
                     if let (Some(finishing), Some(view)) = (&mut finishing, &view) {
                         finishing.finish.owner = owner;
@@ -242,6 +246,7 @@ impl Actor {
         let step = decide(line);
         if matches!(step, Step::Exit) {
             lines.remove(&self.key);
+            self.ended.store(true, Ordering::Relaxed);
         }
         step
     }
@@ -265,7 +270,7 @@ impl Actor {
     async fn serve(
         &self,
         waiter: Waiter,
-        view: &Option<View>,
+        view: Option<&View>,
         finishing: &mut Option<Finishing>,
     ) -> Step<Waiter> {
         let (end, ended) = oneshot::channel();
@@ -323,6 +328,7 @@ impl Actor {
         let answer = call(keeper.config.store_timeout, async {
             keeper.store.finish(finish).await
         });
+        let mut refusal = None;
         let reply = match answer.await {
             Ok(Finished::Done {
                 version,
@@ -337,16 +343,20 @@ impl Actor {
                 }
                 seen.head.version = version;
                 seen.now = now;
-                let expired = seen.head.is_expired(now);
-                FinishReply::Done { waiting, expired }
+                let reopen = self.must_reopen(&seen.head, now);
+                FinishReply::Done { waiting, reopen }
             }
             Ok(Finished::Lost) => FinishReply::Lost,
             Ok(Finished::Gone) => FinishReply::Gone,
             Ok(Finished::Unknown) => FinishReply::Unknown,
-            Err(error) => {
+            Err(error) if error.kind() == StoreErrorKind::Unavailable => {
                 let id = self.key.0;
                 debug!(session.id = %id, error = %error, "a commit was not answered; asking again");
                 FinishReply::Failed
+            }
+            Err(error) => {
+                refusal = Some(error);
+                FinishReply::Refused
             }
         };
         let done = matches!(reply, FinishReply::Done { .. }).then(|| (seen.head.clone(), seen.now));
@@ -362,10 +372,19 @@ impl Actor {
             (Verdict::Done, None) => Ok((seen.head.clone(), seen.now)),
             (Verdict::Lost, _) => Err(Conflict::Lost.into()),
             (Verdict::Gone, _) => Err(Conflict::Gone.into()),
+            (Verdict::Refused, _) => Err(refusal.map_or(Error::OutcomeUnknown, Error::Store)),
             (Verdict::Unknown, _) => Err(Error::OutcomeUnknown),
         };
         answer_holder(finishing, outcome);
         step
+    }
+
+    /// Whether whoever is next must open the session itself: when it needs to be touched, or, for
+    /// all that is known here, is over.
+    fn must_reopen(&self, head: &Head, now: Timestamp) -> bool {
+        let moves = now.plus(head.limits.idle).since(head.idle_deadline);
+        let touches = |due| !moves.is_zero() && moves >= due;
+        head.is_expired(now) || self.touch.is_some_and(touches)
     }
 
     /// Tries the same commit again after a pause, as long as the lease may last.
@@ -414,65 +433,4 @@ fn answer_holder(finishing: &mut Option<Finishing>, outcome: Result<(Head, Times
         // A holder that is gone does not care.
         let _ = reply.send(outcome);
     }
-}
-
-type Released = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// How a refused actor waits for its turn among processes.
-#[derive(Default)]
-struct Waiting {
-    refused: bool,
-    left: Duration,
-    pause: Duration,
-    released: Option<Released>,
-}
-
-impl Waiting {
-    /// Registers for wake-ups before the store is asked again, so that none is missed.
-    fn listen(&mut self, keeper: &Keeper, id: SessionId) {
-        if self.released.is_none() && keeper.store.wakeups().is_some() {
-            let store = keeper.store.clone();
-            let mut released: Released = Box::pin(async move {
-                match store.wakeups() {
-                    Some(wakeups) => wakeups.released(id).await,
-                    None => std::future::pending().await,
-                }
-            });
-            // The first poll registers; what it says is asked again below.
-            let mut cx = Context::from_waker(Waker::noop());
-            if released.as_mut().poll(&mut cx).is_pending() {
-                self.released = Some(released);
-            }
-        }
-    }
-
-    /// Waits for a wake-up, the end of the lease, or the next poll.
-    async fn pause(&mut self, keeper: &Keeper) {
-        if !self.refused {
-            self.refused = true;
-            if keeper.store.wakeups().is_some() {
-                // Ask once more, now listening.
-                return;
-            }
-        }
-        let shortest = keeper.config.poll;
-        self.pause = (self.pause * 2).clamp(shortest, shortest * 16);
-        // A millisecond over, because the store counts in whole ones.
-        let left = self.left + Duration::from_millis(1);
-        let timer = sleep(jittered(self.pause).min(left.max(shortest)));
-        match self.released.take() {
-            None => timer.await,
-            Some(mut released) => tokio::select! {
-                () = &mut released => {}
-                () = timer => self.released = Some(released),
-            },
-        }
-    }
-}
-
-/// `span`, give or take a quarter, so that those who wait do not ask in step.
-fn jittered(span: Duration) -> Duration {
-    #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
-    let random = CommitId::unique().to_u128() as u32 % 512;
-    span * (768 + random) / 1024
 }

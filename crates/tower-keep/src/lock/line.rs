@@ -2,7 +2,7 @@
 //!
 //! A [`Line`] is the queue of one process for one session under one secret, with the state of its
 //! conversation with the store. Events go in, the [`Step`] to take next comes out. A driver
-//! (`keeper`) takes the steps; a model checker (`tests/lock_model.rs`) takes them in every order.
+//! (`keeper`) takes the steps; a model checker (`model`, in the tests) takes them in every order.
 //!
 //! # Invariants
 //! 1. *One step at a time.* Between a step and its event the line only gains and loses waiters.
@@ -63,20 +63,24 @@ pub(crate) enum OpenReply<E> {
 /// What the store said to a finish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FinishReply {
-    /// With whether somebody waits elsewhere, and whether the session is expired now.
+    /// With whether somebody waits elsewhere, and whether the next one must ask the store itself
+    /// because what was committed must not simply be handed on.
     Done {
         waiting: bool,
-        expired: bool,
+        reopen: bool,
     },
     Lost,
     Gone,
     Unknown,
-    /// Nothing, or an error.
+    /// An error that says that this call changed nothing, and that another try would not either.
+    Refused,
+    /// Nothing, or an error that leaves it open.
     Failed,
 }
 
 /// How a holder ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) enum Ending {
     /// With nothing to write.
     Release,
@@ -93,6 +97,7 @@ pub(crate) enum Verdict {
     Lost,
     Gone,
     Unknown,
+    Refused,
     /// Not known yet: there will be another try.
     Undecided,
 }
@@ -120,6 +125,7 @@ pub(crate) enum Step<W> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 enum Phase {
     /// Nothing is under way. The store may hold `maybe` for us.
     Idle {
@@ -139,6 +145,7 @@ enum Phase {
         renewed: Duration,
     },
     Finishing {
+        owner: Owner,
         next: Option<Owner>,
         ending: Ending,
         again: bool,
@@ -148,6 +155,7 @@ enum Phase {
 
 /// See the [module documentation](self).
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub(crate) struct Line<W> {
     queue: VecDeque<W>,
     phase: Phase,
@@ -287,6 +295,7 @@ impl<W: Waiter> Line<W> {
             ending != Ending::Invalidate && self.served < self.cohort && !self.queue.is_empty();
         let next = goes_on.then(Owner::unique);
         self.phase = Phase::Finishing {
+            owner,
             next,
             ending,
             again: false,
@@ -297,6 +306,7 @@ impl<W: Waiter> Line<W> {
     /// The store has answered a [`Step::Finish`] at `now`.
     pub(crate) fn finished(&mut self, reply: FinishReply, now: Duration) -> (Verdict, Step<W>) {
         let Phase::Finishing {
+            owner,
             next,
             ending,
             again,
@@ -310,12 +320,14 @@ impl<W: Waiter> Line<W> {
             FinishReply::Lost | FinishReply::Gone if again && ending == Ending::Release => {
                 Verdict::Done
             }
-            FinishReply::Lost => Verdict::Lost,
             FinishReply::Gone => Verdict::Gone,
-            FinishReply::Unknown if again => Verdict::Unknown,
-            FinishReply::Unknown => Verdict::Lost,
+            // What became of the first try will never be known.
+            FinishReply::Unknown | FinishReply::Refused if again => Verdict::Unknown,
+            FinishReply::Lost | FinishReply::Unknown => Verdict::Lost,
+            FinishReply::Refused => Verdict::Refused,
             FinishReply::Failed => {
                 self.phase = Phase::Finishing {
+                    owner,
                     next,
                     ending,
                     again: true,
@@ -323,20 +335,20 @@ impl<W: Waiter> Line<W> {
                 return (Verdict::Undecided, Step::Retry);
             }
         };
-        // Whether anything of ours may be installed: not if the very first try was refused.
-        self.phase = Phase::Idle {
-            maybe: next.filter(|_| again || verdict == Verdict::Done),
+        // What of ours may be installed: nothing new if the very first try was refused.
+        let maybe = match verdict {
+            Verdict::Refused => Some(owner),
+            verdict => next.filter(|_| again || verdict == Verdict::Done),
         };
-        if let FinishReply::Done { waiting, expired } = reply {
+        self.phase = Phase::Idle { maybe };
+        if let FinishReply::Done { waiting, reopen } = reply {
             if !waiting {
                 self.served = 0;
             }
-            if expired {
-                self.refuse(|| Refusal::Expired, |_| true);
-            } else if ending == Ending::Invalidate {
+            if ending == Ending::Invalidate {
                 // Each of them arrived before this commit.
                 self.refuse(|| Refusal::Stale, |_| true);
-            } else if let (Some(owner), false) = (next, again) {
+            } else if let (Some(owner), false) = (next, again || reopen) {
                 return (verdict, self.serve(owner, now));
             } else if waiting && self.served >= self.cohort {
                 self.served = 0;
@@ -376,6 +388,20 @@ impl<W: Waiter> Line<W> {
             self.phase = Phase::Releasing;
             Step::Release { owner }
         }
+    }
+
+    /// The tokens it knows, for a model that gives them short names.
+    #[cfg(test)]
+    pub(super) fn tokens(&mut self) -> impl Iterator<Item = &mut Owner> {
+        let (owner, next) = match &mut self.phase {
+            Phase::Idle { maybe } => (maybe.as_mut(), None),
+            Phase::Opening { owner, .. } | Phase::Refused { owner } | Phase::Held { owner, .. } => {
+                (Some(owner), None)
+            }
+            Phase::Finishing { owner, next, .. } => (Some(owner), next.as_mut()),
+            Phase::Releasing => (None, None),
+        };
+        owner.into_iter().chain(next)
     }
 
     fn forget_leavers(&mut self) {

@@ -17,8 +17,11 @@ mod config;
 mod grant;
 mod keeper;
 mod line;
+#[cfg(test)]
+mod model;
 mod tasks;
 mod waiter;
+mod waiting;
 mod watchdog;
 
 pub(crate) use call::call;

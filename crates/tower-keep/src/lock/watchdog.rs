@@ -29,8 +29,8 @@ impl Keeper {
     /// One round after a pause; tells whether there is any line left to look after.
     async fn round(self: &Arc<Self>) -> bool {
         let lease = self.config.lease;
-        let (least, most) = (Duration::from_millis(2), Duration::from_millis(500));
-        tokio::time::sleep((lease / 6).clamp(least, most)).await;
+        let (shortest, longest) = (Duration::from_millis(2), Duration::from_millis(500));
+        tokio::time::sleep((lease / 6).clamp(shortest, longest)).await;
         let now = self.clock.monotonic();
         let mut due = Vec::new();
         let any = self.visit(|id, line| {
@@ -43,8 +43,8 @@ impl Keeper {
         for (id, owner) in due {
             let keeper = self.clone();
             // A renewal that comes too late finds another owner and does nothing, so nobody waits
-            // for it. Refused by a shutdown, the holder still has the rest of its lease.
-            let _ = self.tasks.spawn(async move {
+            // for it, and a shutdown does not stop it: its holder may need it to the end.
+            tokio::spawn(async move {
                 let verb = async { keeper.store.renew(id, owner, lease).await };
                 if let Err(error) = call(keeper.config.store_timeout, verb).await {
                     debug!(session.id = %id, %error, "a lease could not be renewed");

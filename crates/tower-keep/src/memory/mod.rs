@@ -5,8 +5,8 @@ mod shard;
 mod tests;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tower_keep_core::data::Patch;
@@ -41,6 +41,8 @@ struct Inner {
     capacity: usize,
     /// Where the next sweep goes on.
     swept: AtomicUsize,
+    /// When room was last made for a new session.
+    made_room: Mutex<Option<Timestamp>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -70,6 +72,7 @@ impl MemoryStore {
             len: AtomicUsize::new(0),
             capacity,
             swept: AtomicUsize::new(0),
+            made_room: Mutex::new(None),
             clock,
         }))
     }
@@ -111,33 +114,68 @@ impl fmt::Debug for MemoryStore {
 }
 
 impl Inner {
-    /// Takes one place, after freeing expired ones if there is none.
-    fn reserve(&self, shard: &mut Shard, now: Timestamp) -> Result<(), StoreError> {
-        let reserve = || {
-            self.len
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |len| {
-                    (len < self.capacity).then(|| len + 1)
-                })
-                .is_ok()
-        };
-        if reserve() {
-            return Ok(());
+    /// Takes one place.
+    fn reserve(&self) -> Result<(), StoreError> {
+        self.len
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |len| {
+                (len < self.capacity).then(|| len + 1)
+            })
+            .map(drop)
+            .map_err(|_| {
+                StoreError::new(
+                    StoreErrorKind::Full,
+                    format!(
+                        "all of the {} sessions that it may hold are taken",
+                        self.capacity
+                    ),
+                )
+            })
+    }
+
+    /// Takes a step that may need a place, again if expired sessions had to be removed for it.
+    fn with_room<T>(&self, step: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match step() {
+            Err(error) if error.kind() == StoreErrorKind::Full && self.make_room() => step(),
+            answer => answer,
         }
-        // Only the shard at hand, and not again within a second: a flood of creations must not
-        // turn into a flood of sweeps.
-        if shard.may_sweep(now, Duration::from_secs(1)) {
-            self.forget(shard.sweep(Sweep::default(), now));
+    }
+
+    /// Removes what is expired and tells whether there was any, but not again within a second: a
+    /// flood of creations must not turn into a flood of sweeps.
+    fn make_room(&self) -> bool {
+        let now = self.clock.now();
+        {
+            let mut last = self
+                .made_room
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if last.is_some_and(|last| now.since(last) < Duration::from_secs(1)) {
+                return false;
+            }
+            *last = Some(now);
         }
-        if reserve() {
-            return Ok(());
+        let swept = self.sweep(Sweep::default());
+        swept.expired + swept.tombstones > 0
+    }
+
+    fn sweep(&self, sweep: Sweep) -> Swept {
+        let (mut all, mut left) = (Swept::default(), sweep.limit);
+        for shard in self.shards.iter_from(self.swept.load(Ordering::Relaxed)) {
+            let limited = Sweep {
+                limit: left,
+                ..sweep
+            };
+            let swept = shard.step(|s| s.sweep(limited, self.clock.now()));
+            left -= self.forget(swept);
+            all.expired += swept.expired;
+            all.tombstones += swept.tombstones;
+            all.more = swept.more;
+            if swept.more {
+                break;
+            }
+            self.swept.fetch_add(1, Ordering::Relaxed);
         }
-        Err(StoreError::new(
-            StoreErrorKind::Full,
-            format!(
-                "all of the {} sessions that it may hold are taken",
-                self.capacity
-            ),
-        ))
+        all
     }
 
     fn forget(&self, swept: Swept) -> usize {
@@ -174,15 +212,16 @@ impl LocalStore for Inner {
     }
 
     fn create(&self, new: &NewSession) -> Result<Created, StoreError> {
-        self.shards.of(new.id).step(|shard| {
+        let create = |shard: &mut Shard| {
             let now = self.clock.now();
             if let Some(taken) = shard.meet(new, now) {
                 return Ok(taken);
             }
-            self.reserve(shard, now)?;
-            shard.insert(Record::create(new, now));
+            self.reserve()?;
+            shard.insert(Record::create(new, now), now);
             Ok(Created::Done(now))
-        })
+        };
+        self.with_room(|| self.shards.of(new.id).step(create))
     }
 }
 
@@ -202,7 +241,7 @@ impl SessionStore for MemoryStore {
         record: &Record,
     ) -> Result<bool, StoreError> {
         let inner = &*self.0;
-        inner.shards.of(id).step(|shard| {
+        let swap = |shard: &mut Shard| {
             let found = shard.look(id).map(|(_, revision)| revision);
             let fits = match expect {
                 Expect::Absent => found.is_none(),
@@ -210,33 +249,17 @@ impl SessionStore for MemoryStore {
             };
             if fits {
                 if found.is_none() {
-                    inner.reserve(shard, inner.clock.now())?;
+                    inner.reserve()?;
                 }
-                shard.insert(record.clone());
+                shard.insert(record.clone(), inner.clock.now());
             }
             Ok(fits)
-        })
+        };
+        inner.with_room(|| inner.shards.of(id).step(swap))
     }
 
     async fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreError> {
-        let inner = &*self.0;
-        let (mut all, mut left) = (Swept::default(), sweep.limit);
-        for shard in inner.shards.iter_from(inner.swept.load(Ordering::Relaxed)) {
-            let limited = Sweep {
-                limit: left,
-                ..sweep
-            };
-            let swept = shard.step(|s| s.sweep(limited, inner.clock.now()));
-            left -= inner.forget(swept);
-            all.expired += swept.expired;
-            all.tombstones += swept.tombstones;
-            all.more = swept.more;
-            if swept.more {
-                break;
-            }
-            inner.swept.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(all)
+        Ok(self.0.sweep(sweep))
     }
 
     fn scope(&self) -> Scope {

@@ -45,7 +45,6 @@ type IdMap<T> = HashMap<SessionId, T, BuildHasherDefault<IdHasher>>;
 pub(super) struct Shard {
     records: IdMap<Entry>,
     queues: IdMap<VecDeque<Queued>>,
-    swept_at: Option<Timestamp>,
     /// Whom to wake as soon as the mutex is free.
     wake: Vec<Waker>,
 }
@@ -119,13 +118,11 @@ impl Shard {
     }
 
     /// Puts a record in place, new or not.
-    pub(super) fn insert(&mut self, record: Record) {
-        let revision = self
-            .records
-            .get(&record.head.id)
-            .map_or(1, |e| e.revision + 1);
-        self.records
-            .insert(record.head.id, Entry { record, revision });
+    pub(super) fn insert(&mut self, record: Record, now: Timestamp) {
+        let id = record.head.id;
+        let revision = self.records.get(&id).map_or(1, |e| e.revision + 1);
+        self.records.insert(id, Entry { record, revision });
+        self.advance(id, now);
     }
 
     /// The answer to a creation under an id that is taken.
@@ -227,6 +224,9 @@ impl Shard {
         let (mut finished, changed) = entry.record.finish(finish, now);
         if changed {
             entry.revision += 1;
+            if by_queue {
+                entry.record.lease = None;
+            }
             if matches!(finish.op, Op::Put(_)) && !patch.is_empty() {
                 entry.record.data.apply(patch);
             }
@@ -235,9 +235,7 @@ impl Shard {
             if let Finished::Done { waiting, .. } = &mut finished {
                 *waiting = true;
             }
-            if by_queue || finish.next.is_none() {
-                self.advance(finish.id, now);
-            }
+            self.advance(finish.id, now);
         }
         finished
     }
@@ -268,14 +266,8 @@ impl Shard {
         destroyed
     }
 
-    /// Whether the last sweep of this shard is at least `pause` ago.
-    pub(super) fn may_sweep(&self, now: Timestamp, pause: Duration) -> bool {
-        self.swept_at.is_none_or(|at| now.since(at) >= pause)
-    }
-
     pub(super) fn sweep(&mut self, sweep: Sweep, now: Timestamp) -> Swept {
         let mut swept = Swept::default();
-        self.swept_at = Some(now);
         self.records.retain(|_, entry| {
             if !entry.record.is_sweepable(now, sweep.keep_tombstones) {
                 return true;
@@ -318,8 +310,10 @@ impl Shard {
             if matches!(opened, Opened::Busy(_)) {
                 return;
             }
-            match queue.pop_front().map(|queued| queued.turn.answer(opened)) {
-                Some(Ok(waker)) => {
+            let turn = queued.turn.clone();
+            queue.pop_front();
+            match turn.answer(opened) {
+                Ok(waker) => {
                     self.wake.extend(waker);
                     if granted {
                         break;
@@ -327,7 +321,7 @@ impl Shard {
                 }
                 // It went away between its turn and this step, which `leave` rules out; the lease
                 // just taken for it passes to the next.
-                _ => {
+                Err(_) => {
                     if let Some(entry) = self.records.get_mut(&id)
                         && granted
                     {

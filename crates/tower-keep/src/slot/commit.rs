@@ -49,9 +49,9 @@ pub(crate) enum Ending {
 }
 
 /// What a commit has made.
-struct Saved {
-    origin: Origin,
-    cookie: Option<HeaderValue>,
+pub(super) struct Saved {
+    pub(super) origin: Origin,
+    pub(super) cookie: Option<HeaderValue>,
 }
 
 impl Slot {
@@ -74,7 +74,7 @@ impl Slot {
 
     async fn run(&self, mut work: Work) -> Outcome {
         let info = work.info.take();
-        match self.save(work).await {
+        match save(&self.shared, work).await {
             Ok(saved) => {
                 *self.state() = State::Ended(identity(&saved.origin));
                 Outcome::of_early(saved.cookie)
@@ -87,30 +87,6 @@ impl Slot {
         }
     }
 
-    /// Commits while the request goes on; from here on the session is read only.
-    pub(crate) async fn commit_early(&self) -> Result<(), Error> {
-        let work = {
-            let mut state = self.state();
-            let State::Open(work) = &mut *state else {
-                return Err(Error::Closed);
-            };
-            if !work.is_writable() {
-                return Ok(());
-            }
-            let early = work.committed_early(self.shared.data)?;
-            std::mem::replace(&mut **work, early)
-        };
-        if work.discarded {
-            return Ok(());
-        }
-        let saved = self.save(work).await?;
-        if let State::Open(work) = &mut *self.state() {
-            work.origin = saved.origin;
-            work.cookie = saved.cookie;
-        }
-        Ok(())
-    }
-
     /// Commits what a handle did, where no response can carry a cookie.
     pub(crate) async fn commit_without_response(&self) -> Result<(), Error> {
         let work = match std::mem::replace(&mut *self.state(), State::Ended(None)) {
@@ -120,133 +96,144 @@ impl Slot {
         if work.discarded || work.mode != Mode::Write {
             return Ok(());
         }
-        if work.starts_session() || (work.head().is_some() && work.rotates()) {
+        if work.needs_response() {
             return Err(Error::NeedsResponse);
         }
-        let saved = self.save(work).await?;
+        let saved = save(&self.shared, work).await?;
         *self.state() = State::Ended(identity(&saved.origin));
         Ok(())
     }
+}
 
-    async fn save(&self, mut work: Work) -> Result<Saved, Error> {
-        let doomed = work.doomed.take();
-        match (&work.origin, work.grant.take()) {
-            (Origin::Live(..), Some(grant)) => self.save_live(work, grant).await,
-            // Read only.
-            (Origin::Live(..), None) => Err(Error::Closed),
-            (Origin::None(_), _) if work.starts_session() => self.start(work, doomed).await,
-            (Origin::None(absence), _) => {
-                let absence = *absence;
-                if let Some((view, grant)) = doomed {
-                    destroy(view, grant).await?;
-                }
-                let remove = work.asked.remove_cookie;
-                Ok(Saved {
-                    origin: Origin::None(absence),
-                    cookie: remove.then(|| self.shared.cookie.removal()),
-                })
+/// Does what was asked for. Once it has been polled, what it does to a record is done to its end,
+/// even if it is dropped.
+pub(super) async fn save(shared: &Arc<Shared>, mut work: Work) -> Result<Saved, Error> {
+    let doomed = work.doomed.take();
+    match (&work.origin, work.grant.take()) {
+        (Origin::Live(..), Some(grant)) => save_live(shared, work, grant).await,
+        // Read only.
+        (Origin::Live(..), None) => Err(Error::Closed),
+        (Origin::None(_), _) if work.starts_session() => start(shared, work, doomed).await,
+        (Origin::None(absence), _) => {
+            let absence = *absence;
+            if let Some((view, grant)) = doomed {
+                destroy(view, grant).await?;
             }
+            let remove = work.asked.remove_cookie;
+            Ok(Saved {
+                origin: Origin::None(absence),
+                cookie: remove.then(|| shared.cookie.removal()),
+            })
         }
     }
+}
 
-    async fn save_live(&self, work: Work, grant: Grant) -> Result<Saved, Error> {
-        let secret = if work.rotates() {
-            Some(Secret::generate()?)
-        } else {
-            None
-        };
-        let change = work.head_change(secret.as_ref().map(Secret::hash));
-        let Work {
-            edit,
-            origin: Origin::Live(head, now),
-            token,
-            ..
-        } = work
-        else {
-            return Err(Error::Closed);
-        };
-        let (data, patch) = edit.into_parts()?;
-        let always = self.shared.cookie.policy() == CookiePolicy::Always;
-        let (head, now) = if !patch.is_empty() || !change.is_empty() {
-            let committing = grant.commit(View { head, data, now }, Commit::Put(change, patch));
-            let (head, now) = committing.outcome().await?;
-            debug!(session.id = %head.id, version = head.version, "session committed");
-            (head, now)
-        } else if always {
-            grant
-                .commit(View { head, data, now }, Commit::Release)
-                .outcome()
-                .await?
-        } else {
-            // Nobody waits for this.
-            drop(grant);
-            (head, now)
-        };
-        let token = match secret {
-            Some(secret) => Some(Token::new(head.id, secret)),
-            None => token.filter(|_| always),
-        };
-        let cookie = token
-            .map(|token| self.cookie(&token, &head, now))
-            .transpose()?;
-        let origin = Origin::Live(head, now);
-        Ok(Saved { origin, cookie })
-    }
+async fn save_live(shared: &Shared, work: Work, grant: Grant) -> Result<Saved, Error> {
+    let secret = if work.rotates() {
+        Some(Secret::generate()?)
+    } else {
+        None
+    };
+    let change = work.head_change(secret.as_ref().map(Secret::hash));
+    let Work {
+        edit,
+        origin: Origin::Live(head, now),
+        token,
+        ..
+    } = work
+    else {
+        return Err(Error::Closed);
+    };
+    let (data, patch) = edit.into_parts()?;
+    let always = shared.cookie.policy() == CookiePolicy::Always;
+    let (head, now) = if !patch.is_empty() || !change.is_empty() {
+        let committing = grant.commit(View { head, data, now }, Commit::Put(change, patch));
+        let (head, now) = committing.outcome().await?;
+        debug!(session.id = %head.id, version = head.version, "session committed");
+        (head, now)
+    } else if always {
+        grant
+            .commit(View { head, data, now }, Commit::Release)
+            .outcome()
+            .await?
+    } else {
+        // Nobody waits for this.
+        drop(grant);
+        (head, now)
+    };
+    let token = match secret {
+        Some(secret) => Some(Token::new(head.id, secret)),
+        None => token.filter(|_| always),
+    };
+    let cookie = token
+        .map(|token| cookie_of(shared, &token, &head, now))
+        .transpose()?;
+    let origin = Origin::Live(head, now);
+    Ok(Saved { origin, cookie })
+}
 
-    /// Creates a session, after the end of the one it takes the place of, if any.
-    async fn start(&self, work: Work, doomed: Option<(View, Grant)>) -> Result<Saved, Error> {
-        let Origin::None(absence) = work.origin else {
-            return Err(Error::Closed);
-        };
-        // A double-clicked login works; anything else that meant another session must not.
-        let login = absence == Absence::Stale && work.asked.user.is_some();
-        match absence {
-            Absence::Ambiguous => return Err(Conflict::Ambiguous.into()),
-            _ if !absence.may_start() && !login => return Err(Conflict::Stale.into()),
-            _ => {}
-        }
-        let (shared, asked) = (&self.shared, work.asked);
-        let (mut data, patch) = work.edit.into_parts()?;
-        data.apply(&patch);
-        let secret = Secret::generate()?;
-        let new = NewSession {
-            id: SessionId::new(shared.clock.now()),
-            secret: secret.hash(),
-            commit: CommitId::unique(),
-            limits: shared.limits,
-            extend: asked.extend,
-            user: asked.user.flatten(),
-            authenticated: asked.authenticated,
-            client: work.client,
-            remember: false,
-            data,
-        };
-        let token = Token::new(new.id, secret);
-        let head = if shared.is_local() {
-            create(shared, doomed, new).await?
-        } else {
-            // Once begun it is carried to its end, even if the client leaves meanwhile.
-            let (done, created) = oneshot::channel();
-            let task = shared.clone();
-            shared.tasks.spawn(async move {
-                let _ = done.send(create(&task, doomed, new).await);
-            })?;
-            created.await.unwrap_or(Err(Error::OutcomeUnknown))?
-        };
-        debug!(session.id = %head.id, "session created");
-        let now = head.created_at;
-        let cookie = Some(self.cookie(&token, &head, now)?);
-        let origin = Origin::Live(head, now);
-        Ok(Saved { origin, cookie })
+/// Creates a session, and ends the one it takes the place of, if any.
+async fn start(
+    shared: &Arc<Shared>,
+    work: Work,
+    doomed: Option<(View, Grant)>,
+) -> Result<Saved, Error> {
+    let Origin::None(absence) = work.origin else {
+        return Err(Error::Closed);
+    };
+    // A double-clicked login works; anything else that meant another session must not.
+    let login = absence == Absence::Stale && work.asked.user.is_some();
+    match absence {
+        Absence::Ambiguous => return Err(Conflict::Ambiguous.into()),
+        _ if !absence.may_start() && !login => return Err(Conflict::Stale.into()),
+        _ => {}
     }
+    let asked = work.asked;
+    let (mut data, patch) = work.edit.into_parts()?;
+    data.apply(&patch);
+    let secret = Secret::generate()?;
+    let new = NewSession {
+        id: SessionId::new(shared.clock.now()),
+        secret: secret.hash(),
+        commit: CommitId::unique(),
+        limits: shared.limits,
+        extend: asked.extend,
+        user: asked.user.flatten(),
+        authenticated: asked.authenticated,
+        client: work.client,
+        remember: false,
+        data,
+    };
+    let token = Token::new(new.id, secret);
+    let head = if shared.is_local() {
+        create(shared, doomed, new).await?
+    } else {
+        // Once begun it is carried to its end, even if the client leaves meanwhile.
+        let (done, created) = oneshot::channel();
+        let task = shared.clone();
+        shared.tasks.spawn(async move {
+            let _ = done.send(create(&task, doomed, new).await);
+        })?;
+        created.await.unwrap_or(Err(Error::OutcomeUnknown))?
+    };
+    debug!(session.id = %head.id, "session created");
+    let now = head.created_at;
+    let cookie = Some(cookie_of(shared, &token, &head, now)?);
+    let origin = Origin::Live(head, now);
+    Ok(Saved { origin, cookie })
+}
 
-    fn cookie(&self, token: &Token, head: &Head, now: Timestamp) -> Result<HeaderValue, Error> {
-        let value = token.encode(&self.shared.prefix);
-        let max_age = head.absolute_deadline.since(now);
-        let cookie = self.shared.cookie.set(&value, Some(max_age));
-        // The prefix was checked when the layer was built, and the rest is base64url.
-        cookie.map_err(|error| StoreError::new(StoreErrorKind::Unavailable, error).into())
-    }
+fn cookie_of(
+    shared: &Shared,
+    token: &Token,
+    head: &Head,
+    now: Timestamp,
+) -> Result<HeaderValue, Error> {
+    let value = token.encode(&shared.prefix);
+    let max_age = head.absolute_deadline.since(now);
+    let cookie = shared.cookie.set(&value, Some(max_age));
+    // The prefix was checked when the layer was built, and the rest is base64url.
+    cookie.map_err(|error| StoreError::new(StoreErrorKind::Unavailable, error).into())
 }
 
 fn identity(origin: &Origin) -> Option<Identity> {
@@ -269,15 +256,22 @@ async fn create(
     doomed: Option<(View, Grant)>,
     new: NewSession,
 ) -> Result<Head, Error> {
-    if let Some((view, grant)) = doomed {
-        destroy(view, grant).await?;
-    }
+    // The new one comes first: should it fail, the old one is as it was.
     let created = match shared.store.local() {
         Some(local) => local.create(&new)?,
         None => create_surely(shared, &new).await?,
     };
     match created {
-        Created::Done(now) => Ok(tower_keep_core::Record::create(&new, now).head),
+        Created::Done(now) => {
+            if let Some((view, grant)) = doomed
+                && let Err(error) = destroy(view, grant).await
+            {
+                // Nobody gets its cookie; at the latest it expires.
+                let _ = shared.store.destroy(new.id).await;
+                return Err(error);
+            }
+            Ok(tower_keep_core::Record::create(&new, now).head)
+        }
         // Ids do not repeat, so somebody has tampered with the store.
         Created::Collision | Created::Gone => Err(Error::Store(StoreError::new(
             StoreErrorKind::Unavailable,

@@ -9,6 +9,7 @@
 //! 3. The state's mutex is never held across an `.await` or a store call that can wait.
 
 mod commit;
+mod early;
 mod open;
 mod work;
 
@@ -22,6 +23,8 @@ use tower_keep_core::SessionId;
 use crate::error::Error;
 use crate::shared::Shared;
 
+use early::Early;
+
 pub(crate) use commit::{Ending, Outcome};
 pub(crate) use open::{Mode, Source, Tokens};
 pub use work::Absence;
@@ -33,12 +36,15 @@ pub(crate) struct Slot {
     pub(crate) shared: Arc<Shared>,
     /// When the request arrived, by the layer's monotonic clock.
     pub(crate) arrived: Duration,
+    /// Whether a response follows that can carry a cookie.
+    responds: bool,
     /// The slot of the layer around this one, if there is one with another cookie.
     outer: Option<Arc<Slot>>,
     /// Held while a session is being opened, so that two extractions at once open one.
     opening: tokio::sync::Mutex<()>,
     /// Whether anybody tried to open it, successfully or not: the response depends on the cookie.
     tried: AtomicBool,
+    early: Early,
     state: Mutex<State>,
 }
 
@@ -57,20 +63,24 @@ enum State {
 impl Slot {
     pub(crate) fn new(shared: Arc<Shared>, outer: Option<Arc<Self>>) -> Self {
         let arrived = shared.clock.monotonic();
-        Self::arrived_at(shared, arrived, outer)
+        Self {
+            responds: true,
+            outer,
+            ..Self::without_response(shared, arrived)
+        }
     }
 
-    pub(crate) fn arrived_at(
-        shared: Arc<Shared>,
-        arrived: Duration,
-        outer: Option<Arc<Self>>,
-    ) -> Self {
+    /// For what is done with the session of a request that arrived then, after its response or
+    /// beside it.
+    pub(crate) fn without_response(shared: Arc<Shared>, arrived: Duration) -> Self {
         Self {
             shared,
             arrived,
-            outer,
+            responds: false,
+            outer: None,
             opening: tokio::sync::Mutex::const_new(()),
             tried: AtomicBool::new(false),
+            early: Early::default(),
             state: Mutex::new(State::Untouched),
         }
     }
@@ -141,9 +151,14 @@ impl Slot {
     pub(crate) fn discard(&self) {
         let state = {
             let mut state = self.state();
-            match &*state {
+            match &mut *state {
                 // What was read or committed before stays readable for those who still have it.
-                State::Open(work) if !work.is_writable() => return,
+                State::Open(work) if !work.is_writable() => {
+                    work.mode = Mode::Closed;
+                    self.early.forget();
+                    return;
+                }
+                State::Ended(_) => return,
                 _ => std::mem::replace(&mut *state, State::Ended(None)),
             }
         };
@@ -156,9 +171,14 @@ impl Slot {
         let work = {
             let mut state = self.state();
             match &mut *state {
+                // Read only, or committed early: the cookie of that commit goes out whatever the
+                // response.
                 State::Open(work) if !work.is_writable() => {
-                    // Read only, or committed early: the cookie of that commit goes out whatever
-                    // the response.
+                    work.mode = Mode::Closed;
+                    if self.early.is_under_way() {
+                        let slot = self.clone();
+                        return Ending::Soon(Box::pin(async move { slot.end_early().await }));
+                    }
                     return Ending::Now(Outcome::of_early(work.cookie.take()));
                 }
                 _ => match std::mem::replace(&mut *state, State::Ended(None)) {
@@ -174,7 +194,7 @@ impl Slot {
                 },
             }
         };
-        if work.discarded || !(self.shared.commit_when)(status) {
+        if work.discarded || !work.writes || !(self.shared.commit_when)(status) {
             drop(work);
             return Ending::Now(Outcome::default());
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use smallvec::SmallVec;
 use tower_keep_core::data::{Data, Edit};
-use tower_keep_core::{Opened, StoreErrorKind, Token, View};
+use tower_keep_core::{Opened, SessionId, StoreError, StoreErrorKind, Token, View};
 use tracing::{debug, warn};
 
 use super::work::{Absence, Asked, Origin, Work};
@@ -23,8 +23,8 @@ use crate::shared::{Shared, Which};
 pub(crate) enum Mode {
     Read,
     Write,
-    /// Committed early: to be read only, and the rest of the request changes nothing.
-    Committed,
+    /// To be read only from now on: it was committed early, or the request is over.
+    Closed,
 }
 
 /// Who asks for a session, and which.
@@ -84,21 +84,34 @@ impl Slot {
         let read_before = match &mut *self.state() {
             State::Ended(_) => return Err(Error::Closed),
             State::Open(work) => match (work.mode, mode) {
-                (_, Mode::Read) | (Mode::Write, _) => return Ok(()),
-                (Mode::Committed, _) => return Err(Error::Closed),
+                (_, Mode::Read) => return Ok(()),
+                (Mode::Write, _) => {
+                    work.writes = true;
+                    return Ok(());
+                }
+                (Mode::Closed, _) => return Err(Error::Closed),
                 (Mode::Read, _) if work.head().is_none() => {
                     // There is nothing to lock.
+                    self.may_write()?;
                     work.mode = mode;
+                    work.writes = true;
+                    if let Source::Request(head) = &source {
+                        work.client = self.shared.client(head);
+                    }
                     return Ok(());
                 }
                 (Mode::Read, _) => Some((work.token.clone(), work.identity(), work.user())),
             },
             State::Untouched => None,
         };
+        let writes = mode == Mode::Write;
         let mode = match &source {
             Source::Request(head) if self.locks_at_once(head) => Mode::Write,
             _ => mode,
         };
+        if mode == Mode::Write {
+            self.may_write()?;
+        }
         let wait = if within.chain().any(|slot| slot.holds_lease()) {
             self.shared.locks.wait.min(SECOND_WAIT)
         } else {
@@ -120,13 +133,16 @@ impl Slot {
             // A guard may have decided on what it read.
             return Err(Conflict::Changed.into());
         }
-        if work.mode == Mode::Write && !source.only_peeks() {
+        work.writes = writes;
+        if !source.only_peeks() {
+            // Who only reads sees what is left for this request as well, and saves nothing of it.
             work.edit.age_flash();
         }
         match &mut *self.state() {
             // The request ended while an extraction that outlived it was waiting. The grant in
             // `work` is given back when this function returns.
             State::Ended(_) => return Err(Error::Closed),
+            State::Open(over) if over.mode == Mode::Closed => return Err(Error::Closed),
             state => *state = State::Open(Box::new(work)),
         }
         Ok(())
@@ -134,7 +150,15 @@ impl Slot {
 
     fn locks_at_once(&self, head: &RequestHead<'_>) -> bool {
         let lock_for = self.shared.lock_for.as_ref();
-        lock_for.is_some_and(|lock_for| lock_for(head))
+        lock_for.is_some_and(|lock_for| lock_for(head)) && self.may_write().is_ok()
+    }
+
+    /// No session is opened for writing once the layer shuts down.
+    fn may_write(&self) -> Result<(), Error> {
+        if self.shared.tasks.is_closed() {
+            return Err(Error::ShuttingDown);
+        }
+        Ok(())
     }
 
     fn work(&self, found: Found, mode: Mode, source: &Source<'_>) -> Work {
@@ -149,6 +173,7 @@ impl Slot {
             edit: Edit::new(found.data, shared.data),
             origin: found.origin,
             mode,
+            writes: false,
             grant: found.grant,
             asked: Asked::default(),
             doomed: None,
@@ -179,7 +204,7 @@ impl Slot {
             Ok(Ok((view, grant))) => Found::live(view, grant, None),
             Ok(Err(opened)) => Found::none(absence_of(&opened)),
             Err(Error::Store(error)) if error.kind() == StoreErrorKind::Corrupt => {
-                warn!(session.id = %which.id, %error, "a stored session is damaged; it is left as it is");
+                warn_damaged(which.id, &error);
                 Found::none(Absence::Corrupt)
             }
             Err(error) => return Err(error),
@@ -203,7 +228,15 @@ impl Slot {
                 secret: Some(token.secret().hash()),
                 arrived: self.arrived,
             };
-            match self.shared.read(which, false).await? {
+            let opened = match self.shared.read(which, false).await {
+                Err(Error::Store(error)) if error.kind() == StoreErrorKind::Corrupt => {
+                    warn_damaged(which.id, &error);
+                    worst = Absence::Corrupt;
+                    continue;
+                }
+                opened => opened?,
+            };
+            match opened {
                 Opened::Granted(_) if live.is_some() => {
                     warn!("a request carries the cookies of two live sessions; it gets neither");
                     return Ok(Found::none(Absence::Ambiguous));
@@ -263,6 +296,10 @@ impl Source<'_> {
     fn only_peeks(&self) -> bool {
         matches!(self, Self::Request(head) if head.only_peeks())
     }
+}
+
+fn warn_damaged(id: SessionId, error: &StoreError) {
+    warn!(session.id = %id, %error, "a stored session is damaged; it is left as it is");
 }
 
 const fn absence_of(opened: &Opened) -> Absence {

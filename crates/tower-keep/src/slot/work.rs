@@ -65,6 +65,8 @@ pub(crate) struct Work {
     pub(crate) edit: Edit,
     pub(super) origin: Origin,
     pub(super) mode: Mode,
+    /// Whether a `Session` was asked for; a reader may hold the lease for one that never came.
+    pub(super) writes: bool,
     /// There is one exactly while the session's lease is held.
     pub(super) grant: Option<Grant>,
     pub(crate) asked: Asked,
@@ -202,6 +204,11 @@ impl Work {
             && (self.edit.is_changed() || matches!(self.asked.user, Some(Some(_))))
     }
 
+    /// Whether the commit would make a cookie that somebody must be told.
+    pub(super) fn needs_response(&self) -> bool {
+        self.starts_session() || (self.head().is_some() && self.rotates())
+    }
+
     /// What stays to be looked at while this is committed before the request's end.
     pub(super) fn committed_early(&self, limits: DataLimits) -> Result<Self, DataError> {
         let origin = match &self.origin {
@@ -211,7 +218,8 @@ impl Work {
         Ok(Self {
             edit: Edit::new(self.edit.clone().into_data()?, limits),
             origin,
-            mode: Mode::Committed,
+            mode: Mode::Closed,
+            writes: false,
             grant: None,
             asked: Asked::default(),
             doomed: None,
@@ -219,7 +227,7 @@ impl Work {
             client: None,
             discarded: false,
             cookie: None,
-            info: None,
+            info: self.info.clone(),
         })
     }
 }

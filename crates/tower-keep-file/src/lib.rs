@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+#![cfg(unix)]
+
+mod error;
+mod file;
+mod shard;
+mod steps;
+mod store;
+mod sweep;
+mod sys;
+#[cfg(test)]
+mod tests;
+
+pub use error::FileError;
+pub use store::{Durability, FileStore, FileStoreBuilder};

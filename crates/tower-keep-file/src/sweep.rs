@@ -1,0 +1,81 @@
+//! Removing what is over.
+
+use std::fs;
+use std::sync::atomic::Ordering;
+
+use tower_keep_core::{StoreError, StoreErrorKind, Sweep, Swept};
+
+use crate::error::FileError;
+use crate::shard::{Shard, TEMPORARY};
+use crate::steps::Steps;
+
+impl Steps {
+    /// Goes through the shards from where the last sweep stopped. Reads without a lock, and takes
+    /// it only to remove something, so no request waits for longer than one removal.
+    ///
+    /// Nothing is synced: what a power cut brings back is over still, and swept again.
+    pub(crate) fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreError> {
+        let mut swept = Swept::default();
+        for shard in self.shards_from(self.swept.load(Ordering::Relaxed)) {
+            let result = self.sweep_shard(&shard, sweep, &mut swept);
+            if swept.more {
+                return result.map(|()| swept);
+            }
+            // Also after an error, or one bad shard would keep the others from being swept.
+            self.swept.fetch_add(1, Ordering::Relaxed);
+            result?;
+        }
+        Ok(swept)
+    }
+
+    fn sweep_shard(
+        &self,
+        shard: &Shard,
+        sweep: Sweep,
+        swept: &mut Swept,
+    ) -> Result<(), StoreError> {
+        let cannot = || FileError::io("list", shard.path());
+        for entry in fs::read_dir(shard.path()).map_err(cannot())? {
+            let name = entry.map_err(cannot())?.file_name();
+            let Some(name) = name.to_str() else { continue };
+            if name == TEMPORARY {
+                shard.lock()?.remove_temporary()?;
+                continue;
+            }
+            let Ok(id) = name.parse() else { continue };
+            let is_over = || -> Result<_, StoreError> {
+                let now = self.clock.now();
+                Ok(readable(self.load(shard, id))?
+                    .filter(|stored| stored.record.is_sweepable(now, sweep.keep_tombstones))
+                    .map(|stored| stored.record.gone_at.is_some()))
+            };
+            if is_over()?.is_none() {
+                continue;
+            }
+            if swept.expired + swept.tombstones >= sweep.limit {
+                swept.more = true;
+                return Ok(());
+            }
+            let locked = shard.lock()?;
+            // It may have been renewed since, or swept by another.
+            if let Some(tombstone) = is_over()?
+                && locked.remove(id)?
+            {
+                if tombstone {
+                    swept.tombstones += 1;
+                } else {
+                    swept.expired += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A file that cannot be read for what stands in it is nobody's to remove.
+fn readable<T>(loaded: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
+    match loaded {
+        Err(error) if error.kind() != StoreErrorKind::Unavailable => Ok(None),
+        loaded => loaded,
+    }
+}

@@ -1,0 +1,23 @@
+//! What shows that the lock manager keeps its promises.
+//!
+//! - [`world`] is a few processes, each with its [`Line`](super::line::Line) and a driver, over one
+//!   record that obeys the real rules of the store, and everything that can happen to them;
+//! - [`explore`] walks through all the states of small worlds, and at random through larger ones;
+//! - [`mutants`] shows that the walk finds mistakes;
+//! - [`actor`], [`trouble`] and [`contention`] test the real keeper, over stores that fail.
+
+mod actor;
+mod contention;
+mod driver;
+mod explore;
+mod moves;
+mod mutants;
+mod scene;
+mod store;
+mod trouble;
+mod world;
+
+/// How much longer the long versions of the tests are, which `KEEP_HEAVY` asks for.
+fn heavy() -> bool {
+    std::env::var_os("KEEP_HEAVY").is_some_and(|value| value != "0")
+}
