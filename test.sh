@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs every test of the workspace: unit, integration and documentation tests, with all features.
+# Runs every test of the workspace: unit, integration and documentation tests, with all features,
+# on the servers that it starts for them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -7,7 +8,9 @@ usage() {
     cat <<'USAGE'
 usage: ./test.sh [--nightly [MINUTES]]
 
-Runs every test; needs nothing but Rust.
+Runs every test, on servers that it starts on loopback and stops again. Where the packages of a
+server are missing it installs them, on Debian or Ubuntu as root, or says what is missing. A server
+that is named already (KEEP_REDIS_URL, ...) is used instead.
 
   --nightly [MINUTES]  heavy campaigns: tests that can be made larger take about MINUTES
                        minutes each (default 30). Tests see KEEP_HEAVY=1 and
@@ -42,6 +45,18 @@ read_options() {
     done
 }
 
+# Each has a file and a function start_NAME, see scripts/servers/lib.sh; they stop with this shell.
+servers=(redis postgres mariadb)
+
+start_servers() {
+    local server
+    for server in "${servers[@]}"; do
+        # shellcheck source=/dev/null
+        source "scripts/servers/$server.sh"
+        "start_$server"
+    done
+}
+
 run_tests() {
     echo "test.sh: cargo test --workspace --all-features${KEEP_HEAVY:+ (heavy, $KEEP_TEST_MINUTES minutes)}"
     cargo test --workspace --all-features --no-fail-fast 2>&1 | tee "$log"
@@ -71,6 +86,7 @@ read_options "$@"
 log=${CARGO_TARGET_DIR:-target}/test.log
 mkdir -p "$(dirname "$log")"
 
+start_servers
 status=0
 run_tests || status=$?
 count_tests || status=1

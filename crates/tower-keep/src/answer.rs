@@ -6,7 +6,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER,
+    CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LAST_MODIFIED, RETRY_AFTER,
 };
 use http::{Response, response};
 use tracing::{debug, error};
@@ -86,7 +86,7 @@ fn forget_content(parts: &mut response::Parts, shared: &Shared) {
         name.as_str().starts_with("content-") && !name.as_str().starts_with("content-security-")
     };
     let names: Vec<HeaderName> = headers.keys().filter(about_content).cloned().collect();
-    for name in names.iter().chain([&ETAG, &CACHE_CONTROL, &CONTENT_LENGTH]) {
+    for name in names.iter().chain([&ETAG, &LAST_MODIFIED, &CACHE_CONTROL]) {
         headers.remove(name);
     }
 }

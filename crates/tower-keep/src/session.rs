@@ -59,6 +59,8 @@ impl Session {
         &self,
         values: impl IntoIterator<Item = (K, V)>,
     ) -> Result<(), Error> {
+        // The caller's iterator may look at this very session: it must not run under its mutex.
+        let values: Vec<_> = values.into_iter().collect();
         self.edit(|edit| edit.insert_all(values))
     }
 
@@ -267,9 +269,9 @@ impl Session {
     /// only. A new cookie goes out with the response, whatever its status.
     ///
     /// # Errors
-    /// Those of a commit: [`Error::Store`], [`Error::OutcomeUnknown`], [`Error::Conflict`],
-    /// [`Error::Data`] if the session is too large. Then nothing is saved, and the session stays
-    /// closed.
+    /// [`Error::Data`] if the session is too large; it stays open then. Those of a commit:
+    /// [`Error::Store`], [`Error::OutcomeUnknown`], [`Error::Conflict`]; nothing is saved then, and
+    /// the session stays closed. A commit whose future is dropped goes on.
     #[doc(alias = "save")]
     #[doc(alias = "close")]
     pub async fn commit(&self) -> Result<(), Error> {

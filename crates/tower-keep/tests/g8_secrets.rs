@@ -254,8 +254,13 @@ async fn run(backend: &Backend, log: &Log) -> Vec<String> {
     cookies
 }
 
+/// What an event is worth is remembered for the whole process when it is first met, so nobody else
+/// may meet one while a subscriber for one thread is being set.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 #[tokio::test(start_paused = true)]
 async fn g8_secrets_appear_in_no_log_debug_or_error() {
+    let _alone = ALONE.lock().await;
     // Keeps the default hook from printing the panics that are injected.
     std::panic::set_hook(Box::new(|_| {}));
     for backend in Backend::both() {
@@ -283,6 +288,7 @@ async fn g8_secrets_appear_in_no_log_debug_or_error() {
 
 #[tokio::test(start_paused = true)]
 async fn g8_secrets_are_not_in_the_store() {
+    let _alone = ALONE.lock().await;
     for backend in Backend::both() {
         let client = backend.client(app(Gates::default()));
         client.get("/login/ann").await;
@@ -318,6 +324,7 @@ async fn g8_secrets_are_not_in_the_store() {
 
 #[tokio::test(start_paused = true)]
 async fn g8_debug_of_what_has_the_request_does_not_show_its_cookie() {
+    let _alone = ALONE.lock().await;
     let log = Log::default();
     let (sink, sink2) = (log.clone(), log.clone());
     let backend = Backend::remote();

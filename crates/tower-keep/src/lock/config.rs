@@ -62,6 +62,8 @@ impl LockConfig {
             Some("`poll` must be longer than zero")
         } else if self.store_timeout.is_zero() {
             Some("`store_timeout` must be longer than zero")
+        } else if self.max_waiting == 0 {
+            Some("`max_waiting` must be at least 1")
         } else if self.cohort == 0 {
             Some("`cohort` must be at least 1")
         } else {

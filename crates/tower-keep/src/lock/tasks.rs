@@ -1,6 +1,7 @@
 //! The tasks that outlive a request, so that a shutdown can wait for them.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::runtime::Handle;
@@ -13,6 +14,8 @@ use crate::error::Error;
 #[derive(Debug)]
 pub(crate) struct Tasks {
     open: Mutex<Option<mpsc::Sender<()>>>,
+    /// Whether `open` is `None`, for those who only ask.
+    closed: AtomicBool,
     done: tokio::sync::Mutex<mpsc::Receiver<()>>,
 }
 
@@ -21,6 +24,7 @@ impl Default for Tasks {
         let (sender, receiver) = mpsc::channel(1);
         Self {
             open: Mutex::new(Some(sender)),
+            closed: AtomicBool::new(false),
             done: tokio::sync::Mutex::new(receiver),
         }
     }
@@ -52,15 +56,13 @@ impl Tasks {
 
     /// Refuses new tasks from now on.
     pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
         *self.open.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Whether new tasks are refused.
     pub(crate) fn is_closed(&self) -> bool {
-        self.open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_none()
+        self.closed.load(Ordering::Acquire)
     }
 
     /// Waits until the last task has ended, after [`close`](Self::close).

@@ -25,8 +25,10 @@ pub(crate) fn hide_planned_panics() {
     HIDE.call_once(|| {
         let default = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            let message = info.payload().downcast_ref::<&str>().copied();
-            if !message.is_some_and(|m| m == PLANNED || m.starts_with("injected:")) {
+            let text = info.payload().downcast_ref::<&str>().copied();
+            let owned = info.payload().downcast_ref::<String>();
+            let message = text.or(owned.map(String::as_str)).unwrap_or_default();
+            if message != PLANNED && !message.starts_with("injected:") {
                 default(info);
             }
         }));

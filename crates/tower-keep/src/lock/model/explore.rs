@@ -247,7 +247,7 @@ fn every_state_of_two_processes_where_nothing_excuses_a_lease_that_stays() {
         let more = Config {
             requests: vec![2, 2],
             cohort: 2,
-            faults: 2,
+            leavers: 2,
             ..strict()
         };
         visit("strict, more of everything", &more);

@@ -1,0 +1,65 @@
+//! Commits that replicas have confirmed.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use redis::{Cmd, RedisResult, Value};
+use tokio::sync::Mutex;
+use tower_keep_core::{StoreError, StoreErrorKind};
+
+use crate::link::Link;
+
+/// How many connections take turns.
+pub(crate) const LINKS: usize = 4;
+
+/// `WAIT` holds up the connection that it is sent on, and asks for all that the server had written
+/// when it had run the command before on that connection. So commits go by connections of their
+/// own, one at a time, each in one pipeline with its `WAIT`; a commit that was applied before is
+/// confirmed as well. A caller that goes away leaves at most one `WAIT`, which ends by itself.
+pub(crate) struct Confirmation {
+    replicas: u64,
+    timeout: Duration,
+    links: Vec<Mutex<Link>>,
+    next: AtomicUsize,
+}
+
+impl Confirmation {
+    pub(crate) fn new(replicas: u64, timeout: Duration, links: Vec<Link>) -> Self {
+        Self {
+            replicas,
+            timeout,
+            links: links.into_iter().map(Mutex::new).collect(),
+            next: AtomicUsize::new(0),
+        }
+    }
+
+    /// Runs a command on `key`, and tells how many replicas have what it wrote.
+    pub(crate) async fn run(&self, cmd: Cmd, key: &[u8]) -> RedisResult<(Value, u64)> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.links.len().max(1);
+        let Some(link) = self.links.get(turn) else {
+            return Err((redis::ErrorKind::Client, "no connection for commits").into());
+        };
+        let mut pipeline = redis::pipe();
+        pipeline.add_command(cmd);
+        // Zero would wait without end.
+        let millis = self.timeout.as_millis().max(1).to_string();
+        pipeline.cmd("WAIT").arg(self.replicas).arg(millis);
+        let mut values = link.lock().await.run_both(pipeline, key).await?.into_iter();
+        let value = values.next().unwrap_or(Value::Nil).extract_error()?;
+        let confirmed = values.next().unwrap_or(Value::Nil).extract_error()?;
+        Ok((value, redis::from_redis_value(confirmed)?))
+    }
+
+    pub(crate) fn judge(&self, confirmed: u64) -> Result<(), StoreError> {
+        if confirmed >= self.replicas {
+            return Ok(());
+        }
+        Err(StoreError::new(
+            StoreErrorKind::Unavailable,
+            format!(
+                "applied, but confirmed by {confirmed} of {} replicas within {:?}",
+                self.replicas, self.timeout
+            ),
+        ))
+    }
+}

@@ -1,0 +1,142 @@
+//! What the clones of a store share, and how a script is run.
+
+use std::future::Future;
+use std::time::Duration;
+
+use redis::{Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
+use tower_keep_core::{SessionId, StoreError};
+
+use crate::confirmation::Confirmation;
+use crate::error::{from_redis, timed_out};
+use crate::link::Link;
+use crate::script::{Reply, Script, Scripts};
+
+pub(crate) struct Inner {
+    pub(crate) link: Link,
+    pub(crate) scripts: Scripts,
+    pub(crate) prefix: String,
+    /// Where it is told that a lease was given up.
+    pub(crate) channel: String,
+    pub(crate) timeout: Duration,
+    pub(crate) grace: Duration,
+    pub(crate) max_body: usize,
+    pub(crate) scan_to_sweep: bool,
+    pub(crate) confirmation: Option<Confirmation>,
+}
+
+impl Inner {
+    fn key(&self, id: SessionId) -> Vec<u8> {
+        // The braces make all that will ever belong to a session fall into one slot of a cluster.
+        format!("{}{{{id}}}", self.prefix).into_bytes()
+    }
+
+    /// Runs a script on a session, in one round trip unless the server does not know it yet.
+    pub(crate) async fn step(
+        &self,
+        script: &Script,
+        id: SessionId,
+        args: impl Fn(&mut Cmd),
+    ) -> Result<Reply, StoreError> {
+        self.step_on(script, &self.key(id), false, args).await
+    }
+
+    /// As [`step`](Self::step), confirmed by replicas if so configured.
+    pub(crate) async fn commit(
+        &self,
+        script: &Script,
+        id: SessionId,
+        args: impl Fn(&mut Cmd),
+    ) -> Result<Reply, StoreError> {
+        self.step_on(script, &self.key(id), true, args).await
+    }
+
+    pub(crate) async fn step_on(
+        &self,
+        script: &Script,
+        key: &[u8],
+        confirm: bool,
+        args: impl Fn(&mut Cmd),
+    ) -> Result<Reply, StoreError> {
+        let confirmation = self.confirmation.as_ref().filter(|_| confirm);
+        let tries = async {
+            match self.try_step(script, key, confirmation, &args).await {
+                // Often it was closed long before, for being idle, and nobody has noticed.
+                Err(error) if script.repeatable && error.is_connection_dropped() => {
+                    self.try_step(script, key, confirmation, &args).await
+                }
+                result => result,
+            }
+        };
+        let (value, confirmed) = self.in_time(tries).await?;
+        if let Some(confirmation) = confirmation {
+            confirmation.judge(confirmed)?;
+        }
+        Reply::new(value)
+    }
+
+    async fn try_step(
+        &self,
+        script: &Script,
+        key: &[u8],
+        confirmation: Option<&Confirmation>,
+        args: &impl Fn(&mut Cmd),
+    ) -> RedisResult<(Value, u64)> {
+        let run = async |mut cmd: Cmd| {
+            args(&mut cmd);
+            match confirmation {
+                None => self.link.run(&cmd).await.map(|value| (value, 0)),
+                Some(confirmation) => confirmation.run(cmd, key).await,
+            }
+        };
+        match run(script.by_digest(key)).await {
+            Err(error) if is_unknown_script(&error) => run(script.by_code(key)).await,
+            result => result,
+        }
+    }
+
+    pub(crate) async fn in_time<T>(
+        &self,
+        call: impl Future<Output = RedisResult<T>>,
+    ) -> Result<T, StoreError> {
+        match tokio::time::timeout(self.timeout, call).await {
+            Ok(result) => result.map_err(|error| from_redis(&error)),
+            Err(_) => Err(timed_out()),
+        }
+    }
+
+    /// One page of the keys from `cursor` on, and where the next one begins; zero at the end.
+    pub(crate) async fn page(&self, cursor: u64) -> Result<(u64, Vec<Vec<u8>>), StoreError> {
+        let mut cmd = redis::cmd("SCAN");
+        let pattern = format!("{}{{*}}", escape(&self.prefix));
+        cmd.arg(cursor).arg("MATCH").arg(pattern);
+        cmd.arg("COUNT").arg(1_000);
+        self.in_time(async { Ok(redis::from_redis_value(self.link.run(&cmd).await?)?) })
+            .await
+    }
+}
+
+fn is_unknown_script(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}
+
+/// A text for a pattern that is to match it alone.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if "*?[]\\^".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_nothing_but_the_prefix() {
+        assert_eq!(escape("a:b*[c]?\\"), "a:b\\*\\[c\\]\\?\\\\");
+    }
+}

@@ -1,0 +1,70 @@
+//! Sessions of [tower-keep] in Redis (6.2 or later) or Valkey.
+//!
+//! ```no_run
+//! # async fn f() -> Result<(), tower_keep_core::StoreError> {
+//! use tower_keep::SessionLayer;
+//! use tower_keep_redis::RedisStore;
+//!
+//! let store = RedisStore::connect("redis://127.0.0.1:6379/").await?;
+//! let layer = SessionLayer::new(store);
+//! # Ok(()) }
+//! ```
+//!
+//! # What it promises
+//!
+//! Every process that uses the same server and prefix shares sessions and locks. Each step is one
+//! script on one key, so it happens completely or not at all: opening (with the lock and the
+//! touch) is one round trip, committing (with a rotation, a destruction, or handing on the lock)
+//! is one, creating is one. A step that is asked again because its reply was lost is recognised by
+//! its owner or commit and takes effect once. Time is the server's.
+//!
+//! Requests share one connection and send their commands one behind the other on it; none is
+//! reserved while a handler runs or waits. From the first time that a session is contended between
+//! processes a second connection listens for released locks, so that those who wait need not poll
+//! for them; there are messages only while somebody waits.
+//!
+//! # What Redis cannot promise
+//!
+//! - *Durability* is the server's: with `appendfsync everysec` a crash of the machine loses a
+//!   second of commits, without persistence all of them. Replication is asynchronous: a failover
+//!   may lose the commits of the last moments, those of logouts too, unless replicas confirm them
+//!   ([`wait_for_replicas`](RedisStoreBuilder::wait_for_replicas), which uses `WAIT`).
+//! - *Eviction.* With a `maxmemory-policy` other than `noeviction` a full server logs visitors out
+//!   and forgets logouts; connecting to one is logged as a warning. When it is full and may not
+//!   evict, steps that write fail with [`StoreErrorKind::Full`](tower_keep_core::StoreErrorKind).
+//! - *Clocks* that jump, as after a failover to a machine whose clock is wrong, move deadlines and
+//!   leases by as much.
+//! - *Expiry tells nobody.* Redis removes each key some time after its session's deadline
+//!   ([`keep_expired`](RedisStoreBuilder::keep_expired)), so
+//!   [`sweep`](tower_keep_core::SessionStore::sweep) has nothing to do, and does nothing.
+//!
+//! # What is stored
+//!
+//! One hash a session, `keep:{<id>}`: the head packed into one field, the user, the client and the
+//! data in one each. There is no cookie and no secret, only the secret's digest. The account of an
+//! application with access control needs `EVALSHA`, `EVAL`, `TIME`, `HGET`, `HMGET`, `HSET`,
+//! `HDEL`, `PEXPIREAT`, `PUBLISH`, `SUBSCRIBE` and `PING`, on keys and channels with the prefix.
+//!
+//! # Features
+//!
+//! - `cluster`: Redis Cluster, by `RedisStoreBuilder::connect_cluster`. A session is in one slot.
+//!
+//! [tower-keep]: https://docs.rs/tower-keep
+
+mod builder;
+mod confirmation;
+mod error;
+mod format;
+mod inner;
+mod link;
+mod script;
+mod store;
+mod wakeups;
+
+pub use builder::RedisStoreBuilder;
+pub use store::RedisStore;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

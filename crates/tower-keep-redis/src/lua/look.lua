@@ -1,0 +1,1 @@
+return {'looked', now, unpack(redis.call('HMGET', key, 'h', 'u', 'c', 'd'))}

@@ -1,0 +1,304 @@
+//! The verbs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::{Cmd, Value};
+use tower_keep_core::{
+    Created, Expect, Finish, Finished, Looked, NewSession, Op, Open, Opened, Owner, Put, Record,
+    STALE_WINDOW, Scope, SessionId, SessionStore, StoreError, Sweep, Swept, View, WAIT_MARK,
+    Wakeups,
+};
+
+use crate::error::unexpected;
+use crate::format::{instant, pack_client, pack_data, pack_head, pack_user, span, span_up, unpack};
+use crate::inner::Inner;
+use crate::wakeups::Subscriber;
+
+/// Sessions in Redis or Valkey.
+///
+/// Clones share everything: one connection for the commands, and one for wake-ups as soon as
+/// somebody waits. See the [crate's documentation](crate) for what it promises.
+#[derive(Clone)]
+pub struct RedisStore {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) subscriber: Option<Arc<Subscriber>>,
+}
+
+impl std::fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RedisStore")
+            .field("prefix", &self.inner.prefix)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SessionStore for RedisStore {
+    async fn look(&self, id: SessionId) -> Result<Looked, StoreError> {
+        let inner = &*self.inner;
+        let mut reply = inner.step(&inner.scripts.look, id, |_| {}).await?;
+        let now = reply.instant()?;
+        let fields = reply.fields()?;
+        let record = fields
+            .map(|fields| unpack(id, fields, inner.max_body))
+            .transpose()?;
+        Ok(Looked { record, now })
+    }
+
+    async fn cas(
+        &self,
+        id: SessionId,
+        expect: Expect,
+        record: &Record,
+    ) -> Result<bool, StoreError> {
+        let inner = &*self.inner;
+        let expected = match expect {
+            Expect::Absent => vec![],
+            Expect::Revision(revision) => revision.0.to_be_bytes().to_vec(),
+        };
+        let head = pack_head(record);
+        let until = record.gone_at.unwrap_or(record.head.deadline());
+        let user = pack_user(record.head.user.as_deref());
+        let client = record.head.client.as_deref();
+        let client = client.map_or_else(Vec::new, pack_client);
+        let data = match record.gone_at {
+            Some(_) => vec![],
+            None => pack_data(&record.data, inner.max_body)?,
+        };
+        let reply = inner
+            .commit(&inner.scripts.cas, id, |cmd| {
+                cmd.arg(&expected).arg(&head).arg(span(inner.grace));
+                cmd.arg(instant(until)).arg(&user).arg(&client).arg(&data);
+            })
+            .await?;
+        reply.yes()
+    }
+
+    /// Does nothing: Redis removes what is over by itself, some time after the sessions' deadlines
+    /// ([`keep_expired`](crate::RedisStoreBuilder::keep_expired)). With
+    /// [`scan_to_sweep`](crate::RedisStoreBuilder::scan_to_sweep) it looks for such records and
+    /// removes them now.
+    async fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreError> {
+        let inner = &*self.inner;
+        let mut swept = Swept::default();
+        if !inner.scan_to_sweep {
+            return Ok(swept);
+        }
+        let mut cursor = 0;
+        loop {
+            let (next, keys) = inner.page(cursor).await?;
+            for key in keys {
+                if swept.expired + swept.tombstones == sweep.limit {
+                    swept.more = true;
+                    return Ok(swept);
+                }
+                let reply = inner
+                    .step_on(&inner.scripts.sweep, &key, false, |cmd| {
+                        cmd.arg(span(sweep.keep_tombstones));
+                    })
+                    .await?;
+                match reply.word() {
+                    b"expired" => swept.expired += 1,
+                    b"tombstone" => swept.tombstones += 1,
+                    _ => {}
+                }
+            }
+            if next == 0 {
+                return Ok(swept);
+            }
+            cursor = next;
+        }
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Shared
+    }
+
+    async fn open(&self, open: &Open) -> Result<Opened, StoreError> {
+        let inner = &*self.inner;
+        let secret = open.secret.map(|secret| *secret.as_bytes());
+        let owner = open.lease.map(|(owner, _)| owner_bytes(owner));
+        let mut reply = inner
+            .step(&inner.scripts.open, open.id, |cmd| {
+                cmd.arg(bytes(secret.as_ref())).arg(span(open.age));
+                optional(cmd, open.touch.map(span_up));
+                cmd.arg(bytes(owner.as_ref()));
+                optional(cmd, open.lease.map(|(_, lease)| span(lease)));
+                cmd.arg(span(inner.grace));
+                cmd.arg(span(STALE_WINDOW)).arg(span(WAIT_MARK));
+            })
+            .await?;
+        Ok(match reply.word() {
+            b"granted" => {
+                let now = reply.instant()?;
+                let fields = reply.fields()?.ok_or_else(unexpected)?;
+                let (record, _) = unpack(open.id, fields, inner.max_body)?;
+                Opened::Granted(View {
+                    head: record.head,
+                    data: record.data,
+                    now,
+                })
+            }
+            b"busy" => Opened::Busy(Duration::from_millis(reply.number()?)),
+            b"stale" => Opened::Stale,
+            b"absent" => Opened::Absent,
+            b"expired" => Opened::Expired,
+            _ => return Err(unexpected()),
+        })
+    }
+
+    async fn finish(&self, finish: &Finish) -> Result<Finished, StoreError> {
+        let inner = &*self.inner;
+        let (op, put) = match &finish.op {
+            Op::Release => ("release", None),
+            Op::Destroy => ("destroy", None),
+            Op::Put(put) => ("put", Some(PackedPut::new(put, inner.max_body)?)),
+        };
+        let next = finish.next.map(|(owner, _)| owner_bytes(owner));
+        let args = |cmd: &mut Cmd| {
+            cmd.arg(&owner_bytes(finish.owner)).arg(finish.version);
+            cmd.arg(&finish.commit.to_u128().to_be_bytes()).arg(op);
+            cmd.arg(bytes(next.as_ref()));
+            optional(cmd, finish.next.map(|(_, lease)| span(lease)));
+            cmd.arg(span(inner.grace));
+            cmd.arg(&inner.channel).arg(finish.id.as_bytes());
+            if let Some(put) = &put {
+                put.args(cmd);
+            }
+        };
+        let script = &inner.scripts.finish;
+        let mut reply = match finish.op {
+            Op::Release => inner.step(script, finish.id, args).await?,
+            Op::Put(_) | Op::Destroy => inner.commit(script, finish.id, args).await?,
+        };
+        Ok(match reply.word() {
+            b"done" => Finished::Done {
+                version: reply.number()?,
+                now: reply.instant()?,
+                waiting: reply.number()? == 1,
+            },
+            b"lost" => Finished::Lost,
+            b"gone" => Finished::Gone,
+            b"unknown" => Finished::Unknown,
+            _ => return Err(unexpected()),
+        })
+    }
+
+    async fn renew(
+        &self,
+        id: SessionId,
+        owner: Owner,
+        lease: Duration,
+    ) -> Result<bool, StoreError> {
+        let inner = &*self.inner;
+        let reply = inner
+            .step(&inner.scripts.renew, id, |cmd| {
+                cmd.arg(&owner_bytes(owner)).arg(span(lease));
+            })
+            .await?;
+        reply.yes()
+    }
+
+    async fn create(&self, new: &NewSession) -> Result<Created, StoreError> {
+        let inner = &*self.inner;
+        let data = pack_data(&new.data, inner.max_body)?;
+        let user = pack_user(new.user.as_deref());
+        let client = new.client.as_deref().map_or_else(Vec::new, pack_client);
+        let first_idle = new.extend.unwrap_or_default().max(new.limits.idle);
+        let mut reply = inner
+            .commit(&inner.scripts.create, new.id, |cmd| {
+                cmd.arg(&new.commit.to_u128().to_be_bytes());
+                cmd.arg(new.secret.as_bytes());
+                cmd.arg(span(new.limits.idle))
+                    .arg(span(new.limits.absolute));
+                cmd.arg(span(first_idle)).arg(u8::from(new.authenticated));
+                cmd.arg(u8::from(new.remember)).arg(span(inner.grace));
+                cmd.arg(&user).arg(&client).arg(&data);
+            })
+            .await?;
+        Ok(match reply.word() {
+            b"done" => Created::Done(reply.instant()?),
+            b"collision" => Created::Collision,
+            b"gone" => Created::Gone,
+            _ => return Err(unexpected()),
+        })
+    }
+
+    async fn destroy(&self, id: SessionId) -> Result<bool, StoreError> {
+        let inner = &*self.inner;
+        let reply = inner
+            .commit(&inner.scripts.destroy, id, |cmd| {
+                cmd.arg(span(inner.grace));
+                cmd.arg(&inner.channel).arg(id.as_bytes());
+            })
+            .await?;
+        reply.yes()
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let inner = &*self.inner;
+        let pong: Value = inner.in_time(inner.link.run(&redis::cmd("PING"))).await?;
+        drop(pong);
+        Ok(())
+    }
+
+    fn wakeups(&self) -> Option<&dyn Wakeups> {
+        self.subscriber.as_deref().map(|s| s as &dyn Wakeups)
+    }
+}
+
+/// The changes of a commit as `finish.lua` takes them.
+struct PackedPut<'a> {
+    put: &'a Put,
+    user: Vec<u8>,
+    client: Vec<u8>,
+    data: Vec<u8>,
+}
+
+impl<'a> PackedPut<'a> {
+    fn new(put: &'a Put, max_body: usize) -> Result<Self, StoreError> {
+        let user = match &put.head.user {
+            None => vec![],
+            Some(None) => b"-".to_vec(),
+            Some(Some(user)) => pack_user(Some(user)),
+        };
+        let client = put.head.client.as_deref();
+        let data = put.data.as_ref().map(|data| pack_data(data, max_body));
+        Ok(Self {
+            put,
+            user,
+            client: client.map_or_else(Vec::new, pack_client),
+            data: data.transpose()?.unwrap_or_default(),
+        })
+    }
+
+    fn args(&self, cmd: &mut Cmd) {
+        let head = &self.put.head;
+        let secret = head.secret.map(|secret| *secret.as_bytes());
+        cmd.arg(bytes(secret.as_ref())).arg(&self.user);
+        cmd.arg(u8::from(head.authenticated));
+        cmd.arg(u8::from(head.anchor));
+        optional(cmd, head.limits.map(|limits| span(limits.idle)));
+        optional(cmd, head.limits.map(|limits| span(limits.absolute)));
+        optional(cmd, head.extend.map(span));
+        cmd.arg(&self.client);
+        optional(cmd, head.remember.map(u64::from));
+        cmd.arg(&self.data);
+    }
+}
+
+/// An argument that may be missing.
+fn optional(cmd: &mut Cmd, number: Option<u64>) {
+    match number {
+        Some(number) => cmd.arg(number),
+        None => cmd.arg(""),
+    };
+}
+
+fn bytes<const N: usize>(bytes: Option<&[u8; N]>) -> &[u8] {
+    bytes.map_or(&[], |bytes| bytes)
+}
+
+fn owner_bytes(owner: Owner) -> [u8; 16] {
+    owner.to_u128().to_be_bytes()
+}

@@ -1,0 +1,75 @@
+//! A small application on a store.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Path;
+use axum::routing::get;
+use tower_keep::{Error, LockConfig, ReadSession, Session, SessionLayer};
+use tower_keep_redis::RedisStore;
+use tower_keep_testkit::TestClient;
+
+pub(crate) const COOKIE: &str = "__Host-id";
+
+pub(crate) type Client = TestClient<Router>;
+
+/// Leases short enough that a test can wait for them, patience long enough that nobody gives up.
+pub(crate) fn locks() -> LockConfig {
+    LockConfig {
+        lease: Duration::from_secs(1),
+        wait: Duration::from_secs(60),
+        ..LockConfig::default()
+    }
+}
+
+pub(crate) fn client(store: &RedisStore, locks: LockConfig) -> Client {
+    let layer = SessionLayer::builder(store.clone()).locks(locks).build();
+    let app = Router::new()
+        .route("/read", get(read))
+        .route("/add", get(add))
+        .route("/push/{token}", get(push))
+        .route("/tokens", get(tokens))
+        .route("/own/{name}", get(own))
+        .route("/login", get(login))
+        .route("/rotate", get(rotate))
+        .route("/logout", get(logout));
+    TestClient::new(app.layer(layer.unwrap()))
+}
+
+async fn read(session: ReadSession) -> Result<String, Error> {
+    Ok(session.get_or("n", 0)?.to_string())
+}
+
+async fn add(session: Session) -> Result<String, Error> {
+    Ok(session.increment("n", 1)?.to_string())
+}
+
+async fn push(session: Session, Path(token): Path<String>) -> Result<(), Error> {
+    session.push("tokens", &token)
+}
+
+async fn tokens(session: ReadSession) -> Result<String, Error> {
+    let tokens: Vec<String> = session.get_or("tokens", vec![])?;
+    Ok(tokens.join(" "))
+}
+
+/// Whose session it was before this request, and how often it was used.
+async fn own(session: Session, Path(name): Path<String>) -> Result<String, Error> {
+    let owner: String = session.get_or("owner", name.clone())?;
+    session.insert("owner", &name)?;
+    session.increment("n", 1)?;
+    Ok(owner)
+}
+
+async fn login(session: Session) -> Result<(), Error> {
+    session.set_user("ada-lovelace")
+}
+
+async fn rotate(session: Session) -> Result<(), Error> {
+    session.increment("n", 1)?;
+    session.rotate()
+}
+
+async fn logout(session: Session) -> Result<(), Error> {
+    session.destroy().map(drop)
+}

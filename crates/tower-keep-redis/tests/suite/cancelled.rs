@@ -1,0 +1,78 @@
+//! Requests that end at any point.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+
+use axum::http::StatusCode;
+use tower_keep::LockConfig;
+use tower_keep_redis::RedisStore;
+use tower_keep_testkit::{Rng, seed_or};
+
+use crate::app::client;
+use crate::server::{prefix, shared_url};
+
+/// Polls at most so often, then drops.
+async fn dropped_after<F: Future>(polls: u64, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut left = polls;
+    poll_fn(|cx| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        future.as_mut().poll(cx).map(Some)
+    })
+    .await
+}
+
+/// Eight visitors, whose requests are dropped in the middle on one shared connection. The replies
+/// of dropped commands arrive all the same and must go to nobody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn data_never_cross_under_cancelled_requests() {
+    const VISITORS: u64 = 8;
+    let heavy = std::env::var_os("KEEP_HEAVY").is_some();
+    let cancelled = Arc::new(AtomicU64::new(0));
+    let wanted = if heavy { 100_000 } else { 10_000 };
+    let seed = seed_or(1);
+    println!("KEEP_SEED={seed}");
+    let store = RedisStore::builder().prefix(prefix()).connect(shared_url());
+    let store = store.await.unwrap();
+    let visitor = |number: u64| {
+        let client = client(&store, LockConfig::default());
+        let (cancelled, mut rng) = (cancelled.clone(), Rng::new(seed + number));
+        async move {
+            let (mut answered, path) = (0, format!("/own/visitor-{number}"));
+            // So that the cookie is there whichever request is dropped.
+            assert_eq!(client.get(&path).await.status(), StatusCode::OK);
+            while cancelled.load(Ordering::Relaxed) < wanted {
+                let request = client.get(&path);
+                match dropped_after(1 + rng.below(4), request).await {
+                    None => drop(cancelled.fetch_add(1, Ordering::Relaxed)),
+                    Some(answer) => {
+                        assert_eq!(answer.status(), StatusCode::OK, "visitor {number}");
+                        assert_eq!(answer.text(), format!("visitor-{number}"));
+                        answered += 1;
+                    }
+                }
+            }
+            let last = client.get(&path).await;
+            assert_eq!(last.text(), format!("visitor-{number}"));
+            answered
+        }
+    };
+    let visitors: Vec<_> = (0..VISITORS)
+        .map(|number| tokio::spawn(visitor(number)))
+        .collect();
+    let mut answered = 0;
+    for visitor in visitors {
+        answered += visitor.await.unwrap();
+    }
+    println!("{wanted} cancelled, {answered} answered");
+    assert!(
+        answered > 0,
+        "every request was cancelled, so nothing was compared"
+    );
+}

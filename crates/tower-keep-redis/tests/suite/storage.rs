@@ -1,0 +1,166 @@
+//! What Redis itself does with the keys.
+
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use tower_keep_core::data::Data;
+use tower_keep_core::{
+    CommitId, Created, Limits, NewSession, Open, Opened, Secret, SessionId, SessionStore,
+    StoreErrorKind, Timestamp,
+};
+use tower_keep_redis::RedisStore;
+
+use crate::server::{Server, prefix, shared_url};
+
+pub(crate) fn new_session() -> NewSession {
+    NewSession {
+        id: SessionId::new(Timestamp::from_millis(1_700_000_000_000)),
+        secret: Secret::generate().unwrap().hash(),
+        commit: CommitId::unique(),
+        limits: Limits::default(),
+        extend: None,
+        user: None,
+        authenticated: false,
+        client: None,
+        remember: false,
+        data: Data::default(),
+    }
+}
+
+fn reading(new: &NewSession) -> Open {
+    Open {
+        id: new.id,
+        secret: Some(new.secret),
+        age: Duration::ZERO,
+        touch: None,
+        lease: None,
+    }
+}
+
+async fn raw() -> MultiplexedConnection {
+    let client = redis::Client::open(shared_url()).unwrap();
+    client.get_multiplexed_async_connection().await.unwrap()
+}
+
+async fn lifetime(key: &str) -> i64 {
+    let mut pttl = redis::cmd("PTTL");
+    pttl.arg(key).query_async(&mut raw().await).await.unwrap()
+}
+
+#[tokio::test]
+async fn every_key_ends_by_itself() {
+    let prefix = prefix();
+    let store = RedisStore::builder().prefix(&prefix).connect(shared_url());
+    let store = store.await.unwrap();
+    let new = new_session();
+    store.create(&new).await.unwrap();
+    let key = format!("{prefix}{{{}}}", new.id);
+    let (hours, minutes) = (2 * 3_600_000, 10 * 60_000);
+    let left = lifetime(&key).await;
+    assert!(left > hours && left <= hours + minutes, "{left} ms");
+    store.destroy(new.id).await.unwrap();
+    let left = lifetime(&key).await;
+    assert!(left > minutes / 2 && left <= minutes, "{left} ms");
+}
+
+#[tokio::test]
+async fn what_redis_removed_does_not_come_back() {
+    let store = RedisStore::builder()
+        .prefix(prefix())
+        .keep_expired(Duration::ZERO)
+        .connect(shared_url())
+        .await
+        .unwrap();
+    let mut new = new_session();
+    new.limits.idle = Duration::from_millis(20);
+    store.create(&new).await.unwrap();
+    while store.look(new.id).await.unwrap().record.is_some() {
+        tokio::task::yield_now().await;
+    }
+    let opened = store.open(&reading(&new)).await.unwrap();
+    assert!(matches!(opened, Opened::Absent), "{opened:?}");
+    assert!(!store.destroy(new.id).await.unwrap());
+    assert!(store.look(new.id).await.unwrap().record.is_none());
+}
+
+#[tokio::test]
+async fn endless_limits_do_not_end() {
+    let store = RedisStore::builder().prefix(prefix()).connect(shared_url());
+    let store = store.await.unwrap();
+    let mut new = new_session();
+    new.limits = Limits {
+        idle: Duration::MAX,
+        absolute: Duration::MAX,
+    };
+    store.create(&new).await.unwrap();
+    let touching = Open {
+        touch: Some(Duration::ZERO),
+        ..reading(&new)
+    };
+    let opened = store.open(&touching).await.unwrap();
+    assert!(matches!(opened, Opened::Granted(_)), "{opened:?}");
+}
+
+#[tokio::test]
+async fn a_body_over_the_cap_is_not_sent() {
+    let prefix = prefix();
+    let builder = RedisStore::builder().prefix(&prefix).max_body(20);
+    let store = builder.connect(shared_url()).await.unwrap();
+    let mut new = new_session();
+    new.data = Data::from_json(br#"{"data":{"long":"0123456789"}}"#, 100).unwrap();
+    let error = store.create(&new).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::TooLarge);
+    assert!(store.look(new.id).await.unwrap().record.is_none());
+}
+
+/// Runs every verb that reads on a session whose key was tampered with.
+async fn kinds_after(tamper: &[&[u8]]) -> Vec<StoreErrorKind> {
+    let prefix = prefix();
+    let store = RedisStore::builder().prefix(&prefix).connect(shared_url());
+    let store = store.await.unwrap();
+    let new = new_session();
+    store.create(&new).await.unwrap();
+    let key = format!("{prefix}{{{}}}", new.id);
+    let mut cmd = redis::cmd(std::str::from_utf8(tamper[0]).unwrap());
+    cmd.arg(key).arg(&tamper[1..]);
+    cmd.exec_async(&mut raw().await).await.unwrap();
+    let look = store.look(new.id).await.unwrap_err().kind();
+    let open = store.open(&reading(&new)).await.unwrap_err().kind();
+    vec![look, open]
+}
+
+#[tokio::test]
+async fn damage_is_told_from_another_format() {
+    use StoreErrorKind::{Corrupt, Unsupported};
+    for (tamper, kind) in [
+        (&[&b"HSET"[..], b"h", b"\x02rest"][..], Unsupported),
+        (&[b"HSET", b"h", b"\x01rest"], Corrupt),
+        (&[b"HSET", b"d", b"\x07rest"], Unsupported),
+        (&[b"HSET", b"d", b"\x01rest"], Corrupt),
+        (&[b"HDEL", b"d"], Corrupt),
+        (&[b"SET", b"text"], Corrupt),
+    ] {
+        assert_eq!(kinds_after(tamper).await, [kind, kind], "{tamper:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_server_is_full_and_keeps_what_it_has() {
+    let server = Server::start(&["--maxmemory-policy", "noeviction"]);
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let kept = new_session();
+    store.create(&kept).await.unwrap();
+    let mut admin = server.client().await;
+    let mut config = redis::cmd("CONFIG");
+    config.arg("SET").arg("maxmemory").arg("1mb");
+    config.exec_async(&mut admin).await.unwrap();
+    let error = store.create(&new_session()).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Full);
+    let opened = store.open(&reading(&kept)).await.unwrap();
+    assert!(matches!(opened, Opened::Granted(_)), "{opened:?}");
+    let mut config = redis::cmd("CONFIG");
+    config.arg("SET").arg("maxmemory").arg("0");
+    config.exec_async(&mut admin).await.unwrap();
+    let created = store.create(&new_session()).await.unwrap();
+    assert!(matches!(created, Created::Done(_)), "{created:?}");
+}

@@ -1,0 +1,43 @@
+//! Errors of the driver as errors of a store.
+
+use tower_keep_core::{StoreError, StoreErrorKind};
+
+pub(crate) fn corrupt(why: &'static str) -> StoreError {
+    StoreError::new(StoreErrorKind::Corrupt, why)
+}
+
+pub(crate) fn unavailable(why: impl Into<String>) -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable, why.into())
+}
+
+/// What may be said of a driver's error. A database's own message is left out where it may quote
+/// what is stored.
+pub(crate) fn from_driver(error: &sqlx::Error, quotes: fn(&str) -> bool) -> StoreError {
+    match error {
+        sqlx::Error::PoolClosed => {
+            StoreError::new(StoreErrorKind::Closed, "the connection pool was closed")
+        }
+        sqlx::Error::Database(database) => {
+            let code = database.code().unwrap_or_default();
+            let is_missing = matches!(&*code, "42P01" | "42S02")
+                || database.message().starts_with("no such table");
+            let hint = if is_missing {
+                " (is the table there? run the store's `migrate`)"
+            } else {
+                ""
+            };
+            if quotes(&code) {
+                unavailable(format!("the database reports error {code}{hint}"))
+            } else {
+                let message = database.message();
+                unavailable(format!(
+                    "the database reports error {code}: {message}{hint}"
+                ))
+            }
+        }
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
+            corrupt("a column is of another type than expected")
+        }
+        other => unavailable(other.to_string()),
+    }
+}

@@ -1,0 +1,304 @@
+//! The statements as MySQL and MariaDB take them, and how they are run.
+//!
+//! These engines have no `UPDATE … RETURNING`, and their drivers send one prepared statement at a
+//! time. So a step is sent as one text of three statements: take the time, write, read. Each is
+//! atomic by itself and none opens a transaction, so that whatever fails, and whenever the caller
+//! goes away, no lock stays behind. That the row may have changed between the second and the
+//! third is seen from the row itself.
+
+use std::fmt::Write as _;
+
+use sqlx::error::DatabaseError;
+use sqlx::mysql::MySqlRow;
+use sqlx::{AssertSqlSafe, MySqlPool, Row};
+use tower_keep_core::{SessionId, StoreError, Timestamp};
+
+use crate::engine::{Outcome, Step};
+use crate::error::{corrupt, from_driver, unavailable};
+use crate::row::{Columns, Stored};
+use crate::statement::{Dialect, OVER, Reads, Sql, Statements, Update};
+use crate::table::Table;
+use crate::value::Value;
+
+pub(super) struct Text;
+
+/// The time of the step, for its later statements.
+const CLOCK: &str = "SET @keep_now = CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)";
+
+/// Two steps were in each other's way and this one was undone.
+const DEADLOCK: &str = "1213";
+
+/// A step that is undone so often will not come through.
+const TRIES: u32 = 5;
+
+impl Dialect for Text {
+    const LEAST: &'static str = "LEAST";
+    const GREATEST: &'static str = "GREATEST";
+
+    fn update(table: &Table, update: &Update) -> String {
+        let Update {
+            set, when, reads, ..
+        } = update;
+        written(
+            table,
+            &format!("UPDATE {table} SET {set} WHERE id = $1 AND {when}"),
+            *reads,
+        )
+    }
+
+    fn insert(table: &Table, columns: &str, values: &str) -> String {
+        let insert = format!("INSERT INTO {table} ({columns}) VALUES ({values})");
+        written(table, &insert, Reads::Head)
+    }
+
+    fn select(table: &Table, reads: Reads) -> String {
+        format!("{CLOCK}; {}", selected(table, reads))
+    }
+
+    fn sweep(table: &Table) -> String {
+        let sql = format!("{CLOCK}; SELECT id FROM {table} WHERE {OVER} LIMIT $1");
+        sql.replace("{now}", "@keep_now")
+    }
+}
+
+fn written(table: &Table, write: &str, reads: Reads) -> String {
+    let read = match reads {
+        Reads::Nothing => "SELECT ROW_COUNT() > 0, @keep_now".to_owned(),
+        reads => selected(table, reads),
+    };
+    format!("{CLOCK}; {write}; {read}").replace("{now}", "@keep_now")
+}
+
+/// One row in any case, which also tells how many the statement before it wrote.
+fn selected(table: &Table, reads: Reads) -> String {
+    let columns = reads
+        .columns()
+        .replace("CAST(NULL AS TEXT)", "CAST(NULL AS CHAR)");
+    format!(
+        "SELECT ROW_COUNT() > 0, @keep_now, id IS NOT NULL, {columns} \
+         FROM (SELECT 1) AS one LEFT JOIN {table} ON id = $1"
+    )
+}
+
+/// Removes those of the rows `ids` that are (still) over and are tombstones, or are none.
+fn delete(table: &Table, ids: &str, tombstones: bool) -> String {
+    let not = if tombstones { "NOT " } else { "" };
+    let over = OVER
+        .replace("{least}", Text::LEAST)
+        .replace("{now}", "@keep_now");
+    format!(
+        "{CLOCK}; DELETE FROM {table} WHERE id IN ({ids}) AND gone_at IS {not}NULL AND {over}; \
+         SELECT ROW_COUNT()"
+    )
+}
+
+impl Columns for MySqlRow {
+    fn id(&self, at: usize) -> Result<[u8; 16], StoreError> {
+        let id: Vec<u8> = self.try_get(at).map_err(driver_error)?;
+        <[u8; 16]>::try_from(id).map_err(|_| corrupt("its id has another length"))
+    }
+
+    fn int(&self, at: usize) -> Result<Option<i64>, StoreError> {
+        self.try_get(at).map_err(driver_error)
+    }
+
+    fn bytes(&self, at: usize) -> Result<Option<Vec<u8>>, StoreError> {
+        self.try_get(at).map_err(driver_error)
+    }
+
+    fn text(&self, at: usize) -> Result<Option<String>, StoreError> {
+        self.try_get(at).map_err(driver_error)
+    }
+}
+
+/// Messages quote values, so only the connection's own errors and what is missing are shown.
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` passes")]
+pub(super) fn driver_error(error: sqlx::Error) -> StoreError {
+    from_driver(&error, |code| !matches!(code, "42S02" | "42000" | "28000"))
+}
+
+/// Writes a value where the text has its parameter: bytes and texts in hexadecimal, so that
+/// nothing in them can end a literal, whatever the server's modes are.
+fn literal(text: &mut String, value: &Value) {
+    let mut hex = |prefix: &str, bytes: &[u8]| {
+        text.push_str(prefix);
+        text.push_str("x'");
+        for byte in bytes {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        text.push('\'');
+    };
+    match value {
+        Value::Id(id) => hex("", id.as_bytes()),
+        Value::Bytes(Some(bytes)) => hex("", bytes),
+        Value::Text(Some(value)) => hex("_utf8mb4 ", value.as_bytes()),
+        Value::Int(Some(number)) => text.push_str(&number.to_string()),
+        Value::Flag(flag) => text.push_str(if *flag { "TRUE" } else { "FALSE" }),
+        Value::Bytes(None) | Value::Text(None) | Value::Int(None) => text.push_str("NULL"),
+    }
+}
+
+/// The text with its parameters `$1`, `$2`, … replaced by values.
+fn filled(sql: &str, values: &[Value]) -> String {
+    let mut parts = sql.split('$');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, rest) = part.split_at(digits);
+        let value = number
+            .parse::<usize>()
+            .ok()
+            .and_then(|n| values.get(n.checked_sub(1)?));
+        literal(&mut text, value.unwrap_or(&Value::Int(None)));
+        text.push_str(rest);
+    }
+    text
+}
+
+/// Sends the text in one packet and returns the rows of its last statement.
+async fn send(pool: &MySqlPool, text: String) -> Result<Vec<MySqlRow>, sqlx::Error> {
+    let text: Sql = text.into();
+    let mut tries = 1;
+    loop {
+        match sqlx::raw_sql(AssertSqlSafe(text.clone()))
+            .fetch_all(pool)
+            .await
+        {
+            Err(error) if tries < TRIES && has_number(&error, DEADLOCK) => tries += 1,
+            result => return result,
+        }
+    }
+}
+
+fn has_number(error: &sqlx::Error, number: &str) -> bool {
+    let database = error.as_database_error();
+    let error = database.and_then(|e| e.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>());
+    error.is_some_and(|error| error.number().to_string() == number)
+}
+
+pub(super) async fn read(
+    pool: &MySqlPool,
+    sql: &Sql,
+    id: SessionId,
+) -> Result<(Option<Stored>, Timestamp), StoreError> {
+    let rows = send(pool, filled(sql, &[Value::Id(id)]))
+        .await
+        .map_err(driver_error)?;
+    let row = last(&rows)?;
+    Ok((stored(row)?, now(row)?))
+}
+
+pub(super) async fn step(
+    pool: &MySqlPool,
+    statements: &Statements,
+    step: Step,
+) -> Result<Outcome, StoreError> {
+    let Step {
+        sql,
+        id,
+        mut values,
+        reads,
+    } = step;
+    values.insert(0, Value::Id(id));
+    let rows = match send(pool, filled(&sql, &values)).await {
+        // The id is taken. Nothing after the INSERT was carried out.
+        Err(error)
+            if error
+                .as_database_error()
+                .is_some_and(DatabaseError::is_unique_violation) =>
+        {
+            let (row, now) = read(pool, &statements.peek, id).await?;
+            return Ok(Outcome {
+                applied: false,
+                now,
+                row,
+            });
+        }
+        result => result.map_err(driver_error)?,
+    };
+    let row = last(&rows)?;
+    let applied: i64 = row.try_get(0).map_err(driver_error)?;
+    Ok(Outcome {
+        applied: applied > 0,
+        now: now(row)?,
+        row: if reads == Reads::Nothing {
+            None
+        } else {
+            stored(row)?
+        },
+    })
+}
+
+fn last(rows: &[MySqlRow]) -> Result<&MySqlRow, StoreError> {
+    rows.last()
+        .ok_or_else(|| unavailable("the database returned no row"))
+}
+
+fn now(row: &MySqlRow) -> Result<Timestamp, StoreError> {
+    let now: i64 = row.try_get(1).map_err(driver_error)?;
+    let now = u64::try_from(now).map_err(|_| unavailable("its clock is before 1970"))?;
+    Ok(Timestamp::from_millis(now))
+}
+
+fn stored(row: &MySqlRow) -> Result<Option<Stored>, StoreError> {
+    let found: i64 = row.try_get(2).map_err(driver_error)?;
+    (found != 0).then(|| Stored::read(row, 3)).transpose()
+}
+
+/// Looks for what is over first and then removes it by its keys, so that no more than those rows
+/// is locked.
+pub(super) async fn remove(
+    pool: &MySqlPool,
+    table: &Table,
+    sql: &Sql,
+    limit: i64,
+    keep: i64,
+) -> Result<Vec<bool>, StoreError> {
+    let values = [Value::Int(Some(limit)), Value::Int(Some(keep))];
+    let rows = send(pool, filled(sql, &values))
+        .await
+        .map_err(driver_error)?;
+    let mut ids = String::new();
+    for row in &rows {
+        if !ids.is_empty() {
+            ids.push(',');
+        }
+        let id = row.id(0)?;
+        let _ = write!(ids, "x'{:032x}'", u128::from_be_bytes(id));
+    }
+    let mut removed = Vec::new();
+    if ids.is_empty() {
+        return Ok(removed);
+    }
+    for tombstones in [false, true] {
+        let text = filled(&delete(table, &ids, tombstones), &values);
+        let rows = send(pool, text).await.map_err(driver_error)?;
+        let count: i64 = last(&rows)?.try_get(0).map_err(driver_error)?;
+        removed.extend(std::iter::repeat_n(
+            tombstones,
+            usize::try_from(count).unwrap_or(0),
+        ));
+    }
+    Ok(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_value_can_leave_its_literal() {
+        let values = [
+            Value::Text(Some("a' OR \\'$2".to_owned())),
+            Value::Int(Some(-2)),
+            Value::Bytes(None),
+            Value::Bytes(Some(vec![0, 0x27, 255])),
+            Value::Flag(true),
+        ];
+        assert_eq!(
+            filled("f($1, $2, $3, $4, $5) + $2", &values),
+            "f(_utf8mb4 x'6127204f52205c272432', -2, NULL, x'0027ff', TRUE) + -2"
+        );
+    }
+}

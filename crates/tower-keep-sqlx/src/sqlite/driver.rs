@@ -1,0 +1,129 @@
+//! The statements as SQLite takes them, and how they are run.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Executor, Row, Sqlite, SqliteConnection};
+use tower_keep_core::{SessionId, StoreError, Timestamp};
+
+use crate::engine::{Outcome, Step};
+use crate::error::{corrupt, from_driver};
+use crate::row::Stored;
+use crate::statement::{Dialect, OVER, Reads, Sql, Statements, Update};
+use crate::table::Table;
+use crate::value::{Value, instant};
+
+pub(super) struct Text;
+
+impl Dialect for Text {
+    const LEAST: &'static str = "min";
+    const GREATEST: &'static str = "max";
+
+    fn update(table: &Table, update: &Update) -> String {
+        let Update { set, when, reads } = update;
+        let columns = match reads {
+            Reads::Nothing => "1".to_owned(),
+            reads => reads.columns(),
+        };
+        timed(&format!(
+            "UPDATE {table} SET {set} WHERE id = $1 AND {when} RETURNING {columns}"
+        ))
+    }
+
+    fn insert(table: &Table, columns: &str, values: &str) -> String {
+        timed(&format!(
+            "INSERT INTO {table} ({columns}) VALUES ({values}) \
+             ON CONFLICT (id) DO NOTHING RETURNING {}",
+            Reads::Head.columns()
+        ))
+    }
+
+    fn select(table: &Table, reads: Reads) -> String {
+        format!("SELECT {} FROM {table} WHERE id = $1", reads.columns())
+    }
+
+    fn sweep(table: &Table) -> String {
+        timed(&format!(
+            "DELETE FROM {table} WHERE id IN \
+             (SELECT id FROM {table} WHERE {OVER} LIMIT $1) RETURNING gone_at IS NOT NULL"
+        ))
+    }
+}
+
+/// The time is one more parameter here, after the last.
+fn timed(sql: &str) -> String {
+    let is_used = |number: &usize| sql.contains(&format!("${number}"));
+    let parameters = (1..100).take_while(is_used).count();
+    sql.replace("{now}", &format!("${}", parameters + 1))
+}
+
+crate::store::impl_driver!(
+    Sqlite,
+    SqliteRow,
+    id: Vec<u8>,
+    |id: SessionId| id.as_bytes().to_vec(),
+    |id: Vec<u8>| <[u8; 16]>::try_from(id).map_err(|_| corrupt("its id has another length"))
+);
+
+/// SQLite's messages name tables and columns, never what is in them.
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` passes")]
+pub(super) fn driver_error(error: sqlx::Error) -> StoreError {
+    from_driver(&error, |_| false)
+}
+
+/// Reads a record as it is.
+pub(super) async fn read<'c>(
+    connection: impl Executor<'c, Database = Sqlite>,
+    sql: &Sql,
+    id: SessionId,
+) -> Result<Option<Stored>, StoreError> {
+    let query = bind(query(sql), Value::Id(id));
+    let rows = query.fetch_all(connection).await.map_err(driver_error)?;
+    rows.first().map(|row| Stored::read(row, 0)).transpose()
+}
+
+/// Runs a step, and reads the row if it does not match. Rows are always fetched to the end: a
+/// statement that returns rows keeps the write lock until then.
+pub(super) async fn step(
+    connection: &mut SqliteConnection,
+    statements: &Statements,
+    step: Step,
+    now: Timestamp,
+) -> Result<Outcome, StoreError> {
+    let Step {
+        sql,
+        id,
+        values,
+        reads,
+    } = step;
+    let mut writing = bind(query(&sql), Value::Id(id));
+    for value in values {
+        writing = bind(writing, value);
+    }
+    let writing = bind(writing, Value::Int(Some(instant(now))));
+    let rows = writing
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(driver_error)?;
+    let applied = !rows.is_empty();
+    let row = match (rows.first(), reads) {
+        (_, Reads::Nothing) => None,
+        (Some(row), _) => Some(Stored::read(row, 0)?),
+        (None, Reads::Whole) => read(connection, &statements.look, id).await?,
+        (None, Reads::Head) => read(connection, &statements.peek, id).await?,
+    };
+    Ok(Outcome { applied, now, row })
+}
+
+/// Removes what is over; tells for each whether it was a tombstone.
+pub(super) async fn remove(
+    connection: &mut SqliteConnection,
+    sql: &Sql,
+    limit: i64,
+    keep: i64,
+    now: Timestamp,
+) -> Result<Vec<bool>, StoreError> {
+    let query = query(sql).bind(limit).bind(keep).bind(instant(now));
+    let rows = query.fetch_all(connection).await.map_err(driver_error)?;
+    rows.iter()
+        .map(|row| row.try_get(0).map_err(driver_error))
+        .collect()
+}

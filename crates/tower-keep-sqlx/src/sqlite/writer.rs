@@ -1,0 +1,248 @@
+//! The one who writes.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection};
+use tokio::sync::{mpsc, oneshot};
+use tower_keep_core::{Clock, SessionId, StoreError, StoreErrorKind, Timestamp};
+
+use super::driver::{self, driver_error};
+use crate::engine::{Outcome, Step};
+use crate::error::unavailable;
+use crate::row::Stored;
+use crate::statement::{Sql, Statements};
+
+/// So many steps share a transaction at most. A reader of the file waits for none of it, another
+/// process that writes for all of it.
+const BATCH: usize = 64;
+
+/// So many steps may wait for the writer before those who ask wait to ask.
+const QUEUE: usize = 1_024;
+
+/// What the writer can be asked for.
+pub(super) enum Task {
+    Step(Step),
+    Read(SessionId),
+    Remove { limit: i64, keep: i64 },
+    Script(Sql),
+}
+
+/// The answer to a [`Task`] of the same name.
+pub(super) enum Answer {
+    Step(Outcome),
+    Read(Option<Stored>, Timestamp),
+    Remove(Vec<bool>),
+    Script,
+}
+
+impl Answer {
+    pub(super) fn outcome(self) -> Result<Outcome, StoreError> {
+        match self {
+            Self::Step(outcome) => Ok(outcome),
+            _ => Err(mixed_up()),
+        }
+    }
+
+    pub(super) fn row(self) -> Result<(Option<Stored>, Timestamp), StoreError> {
+        match self {
+            Self::Read(row, now) => Ok((row, now)),
+            _ => Err(mixed_up()),
+        }
+    }
+
+    pub(super) fn removed(self) -> Result<Vec<bool>, StoreError> {
+        match self {
+            Self::Remove(removed) => Ok(removed),
+            _ => Err(mixed_up()),
+        }
+    }
+}
+
+fn mixed_up() -> StoreError {
+    unavailable("the writer answered something else than it was asked")
+}
+
+type Reply = oneshot::Sender<Result<Answer, StoreError>>;
+
+struct Job {
+    task: Task,
+    reply: Reply,
+}
+
+/// The way to the task that writes.
+///
+/// The task starts with the first step, and again if it ended with the runtime that it was on.
+/// Whoever asked and went away before its turn is passed over; what has begun is carried out.
+pub(super) struct Writer {
+    jobs: Mutex<mpsc::Sender<Job>>,
+    setup: Setup,
+}
+
+#[derive(Clone)]
+pub(super) struct Setup {
+    pub(super) options: Arc<SqliteConnectOptions>,
+    pub(super) statements: Arc<Statements>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").finish_non_exhaustive()
+    }
+}
+
+impl Writer {
+    pub(super) fn new(setup: Setup) -> Self {
+        let (jobs, _) = mpsc::channel(1);
+        Self {
+            jobs: Mutex::new(jobs),
+            setup,
+        }
+    }
+
+    pub(super) async fn run(&self, task: Task) -> Result<Answer, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.jobs()?.send(Job { task, reply }).await;
+        sent.map_err(|_| lost())?;
+        answer.await.map_err(|_| lost())?
+    }
+
+    fn jobs(&self) -> Result<mpsc::Sender<Job>, StoreError> {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        if jobs.is_closed() {
+            let runtime = tokio::runtime::Handle::try_current()
+                .map_err(|error| unavailable(error.to_string()))?;
+            let (sender, queue) = mpsc::channel(QUEUE);
+            runtime.spawn(write(self.setup.clone(), queue));
+            *jobs = sender;
+        }
+        Ok(jobs.clone())
+    }
+}
+
+fn lost() -> StoreError {
+    unavailable("the task that writes ended before it answered; whether it wrote is unknown")
+}
+
+/// Carries out what is asked for until nobody can ask any more.
+async fn write(setup: Setup, mut queue: mpsc::Receiver<Job>) {
+    let mut connection = None;
+    while let Some(first) = queue.recv().await {
+        let mut batch = vec![first];
+        while batch.len() < BATCH
+            && let Ok(job) = queue.try_recv()
+        {
+            batch.push(job);
+        }
+        batch.retain(|job| !job.reply.is_closed());
+        if batch.is_empty() {
+            continue;
+        }
+        let open = match connection.take() {
+            Some(open) => Ok(open),
+            None => SqliteConnection::connect_with(&setup.options)
+                .await
+                .map_err(driver_error),
+        };
+        match open {
+            Ok(open) => connection = run(&setup, open, batch).await,
+            Err(error) => refuse(batch.into_iter().map(|job| job.reply), &error),
+        }
+    }
+    if let Some(connection) = connection {
+        // The last one out tidies up the log; that it could not is of no consequence.
+        drop(connection.close().await);
+    }
+}
+
+/// Carries out a batch, and gives the connection back if it is still good.
+async fn run(
+    setup: &Setup,
+    mut connection: SqliteConnection,
+    batch: Vec<Job>,
+) -> Option<SqliteConnection> {
+    // A single statement is atomic without a transaction around it.
+    let alone = batch.len() == 1;
+    let mut done = Vec::with_capacity(batch.len());
+    let mut left = batch.into_iter();
+    let result = async {
+        if !alone {
+            command(&mut connection, "BEGIN IMMEDIATE").await?;
+        }
+        for job in left.by_ref() {
+            let answer = carry_out(setup, &mut connection, job.task).await;
+            match answer {
+                // What cannot be read fails one step, what cannot be done all of them.
+                Err(error) if error.kind() == StoreErrorKind::Unavailable => {
+                    done.push((job.reply, Err(repeated(&error))));
+                    return Err(error);
+                }
+                answer => done.push((job.reply, answer)),
+            }
+        }
+        if !alone {
+            command(&mut connection, "COMMIT").await?;
+        }
+        Ok(())
+    }
+    .await;
+    match result {
+        Ok(()) => {
+            for (reply, answer) in done {
+                // Whoever asked may be gone.
+                drop(reply.send(answer));
+            }
+            Some(connection)
+        }
+        Err(error) => {
+            let clean = alone || command(&mut connection, "ROLLBACK").await.is_ok();
+            let replies = done.into_iter().map(|(reply, _)| reply);
+            refuse(replies.chain(left.map(|job| job.reply)), &error);
+            clean.then_some(connection)
+        }
+    }
+}
+
+async fn carry_out(
+    setup: &Setup,
+    connection: &mut SqliteConnection,
+    task: Task,
+) -> Result<Answer, StoreError> {
+    let statements = &*setup.statements;
+    let now = setup.clock.now();
+    Ok(match task {
+        Task::Step(step) => Answer::Step(driver::step(connection, statements, step, now).await?),
+        Task::Read(id) => Answer::Read(driver::read(connection, &statements.look, id).await?, now),
+        Task::Remove { limit, keep } => {
+            Answer::Remove(driver::remove(connection, &statements.sweep, limit, keep, now).await?)
+        }
+        Task::Script(sql) => {
+            let script = sqlx::raw_sql(sqlx::AssertSqlSafe(sql));
+            script.execute(connection).await.map_err(driver_error)?;
+            Answer::Script
+        }
+    })
+}
+
+async fn command(connection: &mut SqliteConnection, sql: &'static str) -> Result<(), StoreError> {
+    let command = sqlx::raw_sql(sql);
+    command
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(driver_error)
+}
+
+fn refuse(replies: impl Iterator<Item = Reply>, error: &StoreError) {
+    for reply in replies {
+        drop(reply.send(Err(repeated(error))));
+    }
+}
+
+/// The same error for another one who asked.
+fn repeated(error: &StoreError) -> StoreError {
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    StoreError::new(error.kind(), source.unwrap_or_default())
+}

@@ -1,0 +1,32 @@
+//! The stores on real databases: SQLite in memory and in files, and the servers that
+//! `KEEP_POSTGRES_URL` and `KEEP_MARIADB_URL` name (`./test.sh` starts them).
+#![cfg(all(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+#![allow(
+    clippy::doc_markdown,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "the helpers of tests are tests too"
+)]
+
+#[cfg(test)]
+mod answers;
+#[cfg(test)]
+mod app;
+#[cfg(test)]
+mod cancelled;
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod place;
+#[cfg(test)]
+mod processes;
+#[cfg(test)]
+mod secrets;
+#[cfg(test)]
+mod statements;
+#[cfg(test)]
+mod storage;
