@@ -1,5 +1,5 @@
 //! `SessionHandle`: what outlives a request is bound to the session and to the authority that it
-//! had then (protocol §1, §4).
+//! had then.
 
 #![allow(
     clippy::unwrap_used,
