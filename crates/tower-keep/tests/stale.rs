@@ -1,5 +1,5 @@
 //! Stale requests (A26): a request that was under way when another one logged in or out with the
-//! same cookie. Every row of the protocol's table, on both kinds of store.
+//! same cookie. Every case, on both kinds of store.
 
 #![allow(
     clippy::unwrap_used,
