@@ -1,9 +1,5 @@
 //! The answers that the library gives in the place of a handler.
 
-#[cfg(feature = "axum")]
-use std::any::TypeId;
-use std::fmt;
-
 use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LAST_MODIFIED, RETRY_AFTER,
@@ -13,9 +9,7 @@ use tracing::{debug, error};
 
 use crate::cookie::remove_set_cookie;
 use crate::error::Error;
-#[cfg(feature = "axum")]
-use crate::extract::shared_of;
-use crate::request::{RequestHead, RequestInfo};
+use crate::request::RequestInfo;
 use crate::shared::Shared;
 
 /// The answer to an error: shaped by the app if it wants to, else a line of text.
@@ -88,61 +82,5 @@ fn forget_content(parts: &mut response::Parts, shared: &Shared) {
     let names: Vec<HeaderName> = headers.keys().filter(about_content).cloned().collect();
     for name in names.iter().chain([&ETAG, &LAST_MODIFIED, &CACHE_CONTROL]) {
         headers.remove(name);
-    }
-}
-
-/// A session could not be opened: the [`Error`], with the answer that the layer was told to give
-/// to it.
-///
-/// As an extractor's rejection it answers by itself. A handler that can go on without a session
-/// takes `Result<Session, SessionRejection>`.
-#[derive(Debug)]
-pub struct SessionRejection {
-    error: Error,
-    shaped: Option<Box<Response<Bytes>>>,
-}
-
-impl SessionRejection {
-    #[cfg(feature = "axum")]
-    pub(crate) fn new(error: Error, head: &RequestHead<'_>, key: TypeId) -> Self {
-        let shared = shared_of(head.extensions, key);
-        let answered = shared
-            .filter(|shared| shared.on_error.is_some())
-            .map(|_| Box::new(answer(&error, shared, Some(&RequestInfo::from(head)))));
-        Self {
-            error,
-            shaped: answered,
-        }
-    }
-
-    /// What went wrong.
-    pub const fn error(&self) -> &Error {
-        &self.error
-    }
-
-    #[cfg(feature = "axum")]
-    pub(crate) fn into_answer(self) -> Response<Bytes> {
-        match self.shaped {
-            Some(response) => *response,
-            None => answer(&self.error, None, None),
-        }
-    }
-}
-
-impl From<SessionRejection> for Error {
-    fn from(rejection: SessionRejection) -> Self {
-        rejection.error
-    }
-}
-
-impl fmt::Display for SessionRejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl std::error::Error for SessionRejection {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
     }
 }

@@ -113,6 +113,27 @@ macro_rules! without_axum {
 
 without_axum!(Session, ReadSession, SessionHandle);
 
+/// The same as the extractors' `Option`s.
+macro_rules! optional_without_axum {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// What the extractor of an `Option` of this gives, for services without axum: `None`
+            /// without a stored session, and none is ever started.
+            ///
+            /// # Errors
+            /// As [`from_request`](Self::from_request).
+            pub fn resume_from_request<'a>(
+                request: impl Into<RequestHead<'a>>,
+            ) -> impl Future<Output = Result<Option<Self>, Error>> + Send {
+                let head = request.into();
+                async move { Self::resume(&head, TypeId::of::<MainKey>()).await }
+            }
+        }
+    )*};
+}
+
+optional_without_axum!(Session, ReadSession);
+
 /// An extractor for the session of the layer with the key `K`, in an app that has several; see
 /// [`SessionLayerBuilder::key`](crate::SessionLayerBuilder::key).
 ///
@@ -164,10 +185,11 @@ mod axum {
     use http::request::Parts;
 
     use super::{FromHead, Keyed, MainKey};
-    use crate::answer::{SessionRejection, answer};
+    use crate::answer::answer;
     use crate::error::Error;
     use crate::handle::SessionHandle;
     use crate::read::ReadSession;
+    use crate::rejection::SessionRejection;
     use crate::request::RequestHead;
     use crate::session::Session;
 

@@ -71,13 +71,14 @@ mod layer;
 mod lock;
 mod memory;
 mod read;
+#[cfg(feature = "axum")]
+mod rejection;
 mod request;
 mod session;
 mod shared;
 mod slot;
 mod sweep;
 
-pub use answer::SessionRejection;
 pub use error::{Conflict, Error};
 pub use extract::Keyed;
 pub use handle::SessionHandle;
@@ -88,6 +89,8 @@ pub use layer::{
 pub use lock::LockConfig;
 pub use memory::MemoryStore;
 pub use read::ReadSession;
+#[cfg(feature = "axum")]
+pub use rejection::SessionRejection;
 pub use request::{RequestHead, RequestInfo};
 pub use session::Session;
 pub use slot::Absence;

@@ -42,6 +42,14 @@ async fn route(request: Request<Body>) -> Result<String, Error> {
             let session = ReadSession::from_request(&parts).await?;
             Ok(session.get_or("n", 0)?.to_string())
         }
+        "/resume" => Ok(match Session::resume_from_request(&request).await? {
+            Some(session) => session.increment("n", 10)?.to_string(),
+            None => "none".into(),
+        }),
+        "/peek" => {
+            let session = ReadSession::resume_from_request(&request).await?;
+            Ok(session.is_some().to_string())
+        }
         "/handle" => {
             let handle = SessionHandle::from_request(&request).await?;
             let add = async |session: Session| session.increment("n", 1);
@@ -64,10 +72,15 @@ async fn plain_tower_service() {
     for backend in Backend::both() {
         let layer = backend.layer().build().unwrap();
         let client: TestClient<_, Body> = TestClient::new(layer.layer(service_fn(serve)));
+        assert_eq!(client.get("/resume").await.text(), "none");
+        assert_eq!(client.get("/peek").await.text(), "false");
+        assert!(backend.memory.is_empty(), "{}", backend.name);
         assert_eq!(client.get("/add").await.text(), "1");
         assert_eq!(client.get("/add").await.text(), "2");
-        assert_eq!(client.get("/n").await.text(), "2");
-        assert_eq!(client.get("/handle").await.text(), "3");
+        assert_eq!(client.get("/resume").await.text(), "12");
+        assert_eq!(client.get("/peek").await.text(), "true");
+        assert_eq!(client.get("/n").await.text(), "12");
+        assert_eq!(client.get("/handle").await.text(), "13");
         assert_eq!(client.get("/logout").await.text(), "true");
         assert_eq!(client.get("/n").await.text(), "0", "{}", backend.name);
     }
