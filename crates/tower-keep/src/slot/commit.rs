@@ -267,7 +267,12 @@ async fn create(
                 && let Err(error) = destroy(view, grant).await
             {
                 // Nobody gets its cookie; at the latest it expires.
-                let _ = shared.store.destroy(new.id).await;
+                let undo = async { shared.store.destroy(new.id).await };
+                let _ = if shared.is_local() {
+                    undo.await
+                } else {
+                    call(shared.locks.store_timeout, undo).await
+                };
                 return Err(error);
             }
             Ok(tower_keep_core::Record::create(&new, now).head)
