@@ -39,7 +39,7 @@ impl Record {
     /// # let now = Timestamp::from_millis(1_700_000_000_000);
     /// # let new = NewSession {
     /// #     id: SessionId::new(now), secret: Secret::generate().unwrap().hash(),
-    /// #     commit: CommitId::unique(), limits: Limits::default(), extend: None, user: None,
+    /// #     commit: CommitId::unique(), limits: Limits::default(), extend: None, user: None, cap: None,
     /// #     authenticated: false, client: None, remember: false, data: data::Data::default(),
     /// # };
     /// let record = Record::create(&new, now);
@@ -295,6 +295,7 @@ mod tests {
             limits: Limits::default(),
             extend: None,
             user: Some("u\u{308}ser".into()),
+            cap: None,
             authenticated: true,
             client: Some(Arc::new(Client {
                 ip: Some("2001:db8::1".parse().unwrap()),

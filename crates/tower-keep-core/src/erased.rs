@@ -15,6 +15,7 @@ use crate::store::{
     Wakeups,
 };
 use crate::unique::Owner;
+use crate::users::Users;
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
@@ -31,6 +32,7 @@ trait Erased: Send + Sync {
     fn destroy(&self, id: SessionId) -> Boxed<'_, bool>;
     fn ping(&self) -> Boxed<'_, ()>;
     fn wakeups(&self) -> Option<&dyn Wakeups>;
+    fn users(&self) -> Option<&dyn Users>;
     fn local(&self) -> Option<&dyn LocalStore>;
 }
 
@@ -67,6 +69,9 @@ impl<S: SessionStore> Erased for S {
     }
     fn wakeups(&self) -> Option<&dyn Wakeups> {
         SessionStore::wakeups(self)
+    }
+    fn users(&self) -> Option<&dyn Users> {
+        SessionStore::users(self)
     }
     fn local(&self) -> Option<&dyn LocalStore> {
         SessionStore::local(self)
@@ -140,6 +145,9 @@ macro_rules! pass_on {
         }
         fn wakeups(&$this) -> Option<&dyn Wakeups> {
             $inner.wakeups()
+        }
+        fn users(&$this) -> Option<&dyn Users> {
+            $inner.users()
         }
         fn local(&$this) -> Option<&dyn LocalStore> {
             $inner.local()

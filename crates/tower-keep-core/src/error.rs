@@ -33,6 +33,8 @@ pub enum StoreErrorKind {
     Full,
     /// The record's body is larger than the store accepts.
     TooLarge,
+    /// The user has as many sessions as may ([`UserCap`](crate::UserCap)). Nothing was applied.
+    UserFull,
     /// The store was shut down.
     Closed,
 }
@@ -60,6 +62,7 @@ impl fmt::Display for StoreErrorKind {
             Self::Unsupported => "the stored session is in a format this version does not know",
             Self::Full => "the session store is full",
             Self::TooLarge => "the session is larger than the store accepts",
+            Self::UserFull => "the user has as many sessions as may",
             Self::Closed => "the session store was shut down",
         })
     }

@@ -26,6 +26,7 @@ mod store;
 mod time;
 mod token;
 mod unique;
+mod users;
 
 pub use erased::DynStore;
 pub use error::{BoxError, StoreError, StoreErrorKind};
@@ -39,6 +40,7 @@ pub use store::{
 pub use time::{Clock, SystemClock, Timestamp};
 pub use token::{ParseTokenError, Secret, SecretHash, Token};
 pub use unique::{CommitId, Owner};
+pub use users::{UserCap, UserPage, Users, UsersFuture, WhenFull};
 
 /// How long after a rotation a request that carries the previous secret is still recognised as
 /// one that was under way, rather than taken for a forgery: 10 seconds.

@@ -42,7 +42,11 @@ pub trait LocalStore: Send + Sync {
 
     /// Commits or releases. The data of an [`Op::Put`](crate::Op::Put) come as a patch to what
     /// was opened; [`Finish::next`] is not looked at, the queue decides.
-    fn finish(&self, finish: &Finish, patch: &Patch) -> Finished;
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::UserFull`](crate::StoreErrorKind::UserFull) if the session would be one
+    /// too many of its user's. Nothing was applied, and the lease is held as before.
+    fn finish(&self, finish: &Finish, patch: &Patch) -> Result<Finished, StoreError>;
 
     /// Creates a session.
     ///

@@ -10,6 +10,7 @@ use crate::id::SessionId;
 use crate::time::Timestamp;
 use crate::token::SecretHash;
 use crate::unique::{CommitId, Owner};
+use crate::users::UserCap;
 
 /// How long a session lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,6 +226,8 @@ pub struct NewSession {
     pub extend: Option<Duration>,
     /// Its user.
     pub user: Option<Arc<str>>,
+    /// How many sessions the user may have, this one included.
+    pub cap: Option<UserCap>,
     /// Whether the user proved who they are just now.
     pub authenticated: bool,
     /// The client that it is created for.
@@ -240,8 +243,12 @@ pub struct NewSession {
 pub struct HeadChange {
     /// Replace the secret and enter the next generation.
     pub secret: Option<SecretHash>,
-    /// Set (`Some(Some(..))`) or clear (`Some(None)`) the user. Comes with a new secret.
+    /// Set (`Some(Some(..))`) or clear (`Some(None)`) the user. Comes with a new secret. Whoever
+    /// moves the absolute deadline of a user's session names the user again, so that a store can
+    /// keep its index as long.
     pub user: Option<Option<Arc<str>>>,
+    /// How many sessions that user may have, this one included.
+    pub cap: Option<UserCap>,
     /// The user has proved who they are just now.
     pub authenticated: bool,
     /// Count the absolute limit from now: on a change of user and on re-authentication.
@@ -262,6 +269,8 @@ impl HeadChange {
         let Self {
             secret,
             user,
+            // Without a user to be set it means nothing.
+            cap: _,
             authenticated,
             anchor,
             limits,

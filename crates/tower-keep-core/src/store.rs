@@ -15,6 +15,7 @@ use crate::record::{Head, HeadChange, NewSession, Record};
 use crate::time::Timestamp;
 use crate::token::SecretHash;
 use crate::unique::{CommitId, Owner};
+use crate::users::{UserCap, Users};
 
 /// How far a store reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +105,28 @@ pub struct Finish {
     pub op: Op,
     /// Whom to hand the lease to, instead of leaving it free.
     pub next: Option<(Owner, Duration)>,
+}
+
+impl Finish {
+    /// The user that the commit makes the session's, and how many sessions they may have.
+    pub fn joins(&self) -> Option<(&str, Option<UserCap>)> {
+        match &self.op {
+            Op::Put(Put { head, .. }) => {
+                let user = head.user.as_ref()?.as_deref()?;
+                Some((user, head.cap))
+            }
+            Op::Release | Op::Destroy => None,
+        }
+    }
+
+    /// Whether the session may be another user's afterwards, or nobody's.
+    pub const fn changes_user(&self) -> bool {
+        match &self.op {
+            Op::Put(Put { head, .. }) => head.user.is_some(),
+            Op::Release => false,
+            Op::Destroy => true,
+        }
+    }
 }
 
 /// What a [`Finish`] does.
@@ -341,6 +364,11 @@ pub trait SessionStore: Send + Sync + 'static {
 
     /// The ability to tell waiters when a lease is given up.
     fn wakeups(&self) -> Option<&dyn Wakeups> {
+        None
+    }
+
+    /// The ability to find the sessions of a user.
+    fn users(&self) -> Option<&dyn Users> {
         None
     }
 

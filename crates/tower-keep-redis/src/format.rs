@@ -159,6 +159,7 @@ fn blank(id: SessionId) -> Record {
         limits: Limits::default(),
         extend: None,
         user: None,
+        cap: None,
         authenticated: false,
         client: None,
         remember: false,

@@ -10,6 +10,7 @@ pub(crate) fn changes(put: &Put, max: usize) -> Result<[Value; 14], StoreError> 
     let HeadChange {
         secret,
         user,
+        cap: _,
         authenticated,
         anchor,
         limits,

@@ -74,6 +74,7 @@ impl Stored {
                 limits: Limits::default(),
                 extend: None,
                 user: None,
+                cap: None,
                 authenticated: false,
                 client: None,
                 remember: false,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tower_keep_core::{
     Created, Expect, Finish, Finished, Looked, NewSession, Open, Opened, Owner, Record, Scope,
-    SessionId, SessionStore, StoreError, StoreErrorKind, Sweep, Swept, Wakeups,
+    SessionId, SessionStore, StoreError, StoreErrorKind, Sweep, Swept, Users, Wakeups,
 };
 
 use crate::calls::{Answer, Calls, Verb};
@@ -104,7 +104,8 @@ impl Script {
 /// are the same store.
 ///
 /// It hides the other store's [`local`](SessionStore::local) ability: callers take the way they
-/// take for a store that does I/O.
+/// take for a store that does I/O. Calls of its [`users`](SessionStore::users) and
+/// [`wakeups`](SessionStore::wakeups) abilities meet no fault and are not counted.
 ///
 /// ```
 /// # use std::{collections::HashMap, sync::Mutex};
@@ -238,5 +239,9 @@ impl<S: SessionStore> SessionStore for FaultStore<S> {
 
     fn wakeups(&self) -> Option<&dyn Wakeups> {
         self.inner.wakeups()
+    }
+
+    fn users(&self) -> Option<&dyn Users> {
+        self.inner.users()
     }
 }

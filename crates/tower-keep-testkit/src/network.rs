@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use tower_keep_core::{
     Created, Expect, Finish, Finished, Looked, NewSession, Open, Opened, Owner, Record, Scope,
-    SessionId, SessionStore, StoreError, StoreErrorKind, Sweep, Swept, Wakeups,
+    SessionId, SessionStore, StoreError, StoreErrorKind, Sweep, Swept, Users, Wakeups,
 };
 
 use crate::calls::{Answer, Calls, Verb};
@@ -231,6 +231,10 @@ impl<S: SessionStore> SessionStore for NetworkStore<S> {
 
     fn wakeups(&self) -> Option<&dyn Wakeups> {
         self.bell.as_ref().map(|bell| bell as &dyn Wakeups)
+    }
+
+    fn users(&self) -> Option<&dyn Users> {
+        self.inner.users()
     }
 }
 

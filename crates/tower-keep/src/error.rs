@@ -22,7 +22,7 @@ pub enum Error {
     MissingLayer,
     /// The store failed. This is never "no session" (G5).
     #[error("{0}")]
-    Store(#[from] StoreError),
+    Store(StoreError),
     /// The store did not say whether the commit was applied, and cannot say any more.
     #[error("the store did not confirm the commit; it may or may not have been applied")]
     OutcomeUnknown,
@@ -32,6 +32,10 @@ pub enum Error {
     /// The session stayed taken for as long as a request may wait.
     #[error("the session is in use by another request and did not become free in time")]
     LockTimeout,
+    /// The user has as many sessions as the layer's [`UserCap`](crate::UserCap) allows, and none
+    /// is to make room; nothing was changed.
+    #[error("the user has as many sessions as may: end one of them first")]
+    TooManySessions,
     /// Somebody else's change came between; nothing of this request was applied.
     #[error("{0}")]
     Conflict(Conflict),
@@ -81,6 +85,15 @@ pub enum Conflict {
     Ambiguous,
 }
 
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error.kind() {
+            StoreErrorKind::UserFull => Self::TooManySessions,
+            _ => Self::Store(error),
+        }
+    }
+}
+
 impl From<Conflict> for Error {
     fn from(conflict: Conflict) -> Self {
         Self::Conflict(conflict)
@@ -88,11 +101,11 @@ impl From<Conflict> for Error {
 }
 
 impl Error {
-    /// The status that the client is answered with: 409 for a conflict, 503 where trying again may
+    /// The status that the client is answered with: 409 for a conflict and for too many sessions, 503 where trying again may
     /// help, else 500.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Conflict(_) | Self::Stale => StatusCode::CONFLICT,
+            Self::Conflict(_) | Self::Stale | Self::TooManySessions => StatusCode::CONFLICT,
             Self::Store(error) if error.kind() == StoreErrorKind::TooLarge => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }

@@ -99,6 +99,7 @@ pub use tower_keep_core as core;
 pub use tower_keep_core::data::{AsKey, DataError, DataLimits, Key, Keys, Literal};
 pub use tower_keep_core::{
     Clock, DynStore, Limits, SessionId, SessionStore, StoreError, StoreErrorKind, Timestamp,
+    UserCap, WhenFull,
 };
 
 /// Runs the examples of the README as tests.

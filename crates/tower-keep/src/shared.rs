@@ -10,7 +10,8 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use tower_keep_core::data::DataLimits;
 use tower_keep_core::{
-    Client, Clock, DynStore, Limits, Open, Opened, Owner, SecretHash, SessionId, SessionStore, View,
+    Client, Clock, DynStore, Limits, Open, Opened, Owner, SecretHash, SessionId, SessionStore,
+    UserCap, View,
 };
 
 use crate::cookie::Cookie;
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) prefix: String,
     pub(crate) limits: Limits,
     pub(crate) touch: Duration,
+    pub(crate) user_cap: Option<UserCap>,
     pub(crate) locks: LockConfig,
     pub(crate) keeper: Arc<Keeper>,
     pub(crate) tasks: Arc<Tasks>,

@@ -18,6 +18,7 @@ pub(crate) fn new_session() -> NewSession {
         limits: Limits::default(),
         extend: None,
         user: Some("somebody".into()),
+        cap: None,
         authenticated: true,
         client: None,
         remember: false,

@@ -73,6 +73,7 @@ pub(crate) fn new_session(id: SessionId) -> NewSession {
         limits: Limits::default(),
         extend: None,
         user: None,
+        cap: None,
         authenticated: false,
         client: None,
         remember: false,

@@ -59,6 +59,7 @@ pub(crate) fn new_session(secret: &Secret) -> NewSession {
         limits: Limits::default(),
         extend: None,
         user: Some("somebody".into()),
+        cap: None,
         authenticated: true,
         client: None,
         remember: false,

@@ -20,6 +20,7 @@ pub(crate) fn new_session() -> NewSession {
         limits: Limits::default(),
         extend: None,
         user: None,
+        cap: None,
         authenticated: false,
         client: None,
         remember: false,

@@ -16,6 +16,7 @@ pub(crate) fn new_session() -> NewSession {
         limits: Limits::default(),
         extend: None,
         user: None,
+        cap: None,
         authenticated: false,
         client: None,
         remember: false,

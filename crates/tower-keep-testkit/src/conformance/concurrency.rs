@@ -20,7 +20,7 @@ const ROUNDS: u64 = 25;
 const PATIENCE: u32 = 100_000;
 
 /// Runs a task for each number up to `count`, starting all at once.
-async fn together<T, F>(count: u64, task: impl Fn(u64) -> F) -> Result<Vec<T>>
+pub(super) async fn together<T, F>(count: u64, task: impl Fn(u64) -> F) -> Result<Vec<T>>
 where
     T: Send + 'static,
     F: Future<Output = Result<T>> + Send + 'static,

@@ -299,6 +299,7 @@ pub(super) fn new_session() -> NewSession {
         },
         extend: None,
         user: None,
+        cap: None,
         authenticated: false,
         client: None,
         remember: false,

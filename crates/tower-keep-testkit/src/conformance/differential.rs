@@ -255,6 +255,7 @@ impl<'a> Run<'a> {
         let head = HeadChange {
             secret: some(&mut self.rng).then(secret),
             user: some(&mut self.rng).then(|| self.rng.percent(50).then(|| "ada".into())),
+            cap: None,
             authenticated: some(&mut self.rng),
             anchor: some(&mut self.rng),
             limits: some(&mut self.rng).then(|| self.limits()),

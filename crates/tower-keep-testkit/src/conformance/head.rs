@@ -219,6 +219,7 @@ pub(super) async fn changes_all_at_once(cx: &Context) -> Result {
     let change = HeadChange {
         secret: Some(fresh),
         user: Some(Some("ada".into())),
+        cap: None,
         authenticated: true,
         anchor: true,
         limits: Some(limits),

@@ -107,6 +107,20 @@ macro_rules! __for_each_conformance_case {
                 touches_lose_no_commit "touches and refusals beside a commit do not undo it"
                 cas_has_one_winner "of concurrent `cas` over one revision exactly one writes"
             }
+            users {
+                lists_the_newest_first "a user's live sessions are listed, the last created first, with data if asked"
+                lists_by_pages "pages have every session once"
+                follows_the_record "a session is listed for whom its record says, while it lives"
+                tells_users_apart "users are told apart byte by byte"
+                destroys_only_the_users "a session is destroyed for a user only if it is theirs, whoever holds its lease"
+                destroys_all_but_one "all of a user's sessions are destroyed, and named, but for the one excepted"
+                the_oldest_login_makes_room "under a cap that evicts the sessions with the oldest login end"
+                a_full_user_is_refused "under a cap that refuses one too many is refused, and nothing is applied"
+                only_live_sessions_count "what has ended or is another user's does not count"
+                repeats_change_nothing "a creation that is tried again neither makes room nor comes back"
+                the_cap_is_exact "of fifty logins at once no more live than may"
+                nothing_survives_that_was_there "what was answered before all are destroyed does not open afterwards"
+            }
             queue {
                 is_first_in_first_out "the lease goes to who waits longest, with the data just committed"
                 lets_nobody_push_in "while somebody waits the lease is taken"

@@ -62,6 +62,7 @@ mod same;
 mod stale;
 mod sweep;
 mod touch;
+mod users;
 mod via_local;
 
 use std::fmt;

@@ -55,7 +55,7 @@ pub(super) fn finish(local: &dyn LocalStore, held: &Held, op: Op) -> Result {
             .map(|new| difference(&held.view.data, new)),
         Op::Release | Op::Destroy => None,
     };
-    match local.finish(&held.finish(op), &patch.unwrap_or_default()) {
+    match local.finish(&held.finish(op), &patch.unwrap_or_default())? {
         Finished::Done { .. } => Ok(()),
         other => Err(unexpected("finish", "done", &other)),
     }
@@ -270,7 +270,7 @@ pub(super) async fn applies_the_patch(cx: &Context) -> Result {
         next: Some((Owner::unique(), LONG)),
         ..held.finish(Op::Put(tower_keep_core::Put::default()))
     };
-    let finished = local.finish(&finish, &patch);
+    let finished = local.finish(&finish, &patch)?;
     ensure!(finished.word() == "done", "finish is {}", finished.word());
     let (record, _) = cx.record(new.id).await?;
     ensure!(record.data == wanted, "the data are not as patched");
@@ -279,13 +279,13 @@ pub(super) async fn applies_the_patch(cx: &Context) -> Result {
         "a lease was handed on though nobody waits"
     );
     // A retry applies nothing, and an empty patch leaves the data.
-    local.finish(&finish, &difference(&wanted, &data(1)));
+    local.finish(&finish, &difference(&wanted, &data(1)))?;
     cx.unchanged(&record, "a retry").await?;
     let held = take(local, &new)?;
     local.finish(
         &held.finish(Op::Put(tower_keep_core::Put::default())),
         &Patch::default(),
-    );
+    )?;
     let (record, _) = cx.record(new.id).await?;
     ensure!(
         record.data == wanted && record.head.version == 3,

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use tower_keep_core::data::{Data, DataLimits, Edit, Literal, Patch};
 use tower_keep_core::{
     Created, DynStore, Expect, Finish, Finished, LocalStore, Looked, NewSession, Op, Open, Opened,
-    Owner, Record, Scope, SessionId, SessionStore, StoreError, StoreErrorKind, Sweep, Swept,
+    Owner, Record, Scope, SessionId, SessionStore, StoreError, StoreErrorKind, Sweep, Swept, Users,
 };
 
 /// Must only be made of a store that has the ability.
@@ -56,7 +56,7 @@ impl SessionStore for ViaLocal {
             }
             Op::Release | Op::Destroy => Patch::default(),
         };
-        Ok(self.verbs()?.finish(finish, &patch))
+        self.verbs()?.finish(finish, &patch)
     }
 
     async fn renew(
@@ -74,6 +74,10 @@ impl SessionStore for ViaLocal {
 
     async fn destroy(&self, id: SessionId) -> Result<bool, StoreError> {
         self.0.destroy(id).await
+    }
+
+    fn users(&self) -> Option<&dyn Users> {
+        self.0.users()
     }
 
     fn local(&self) -> Option<&dyn LocalStore> {

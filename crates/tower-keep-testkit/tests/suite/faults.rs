@@ -28,6 +28,7 @@ fn new_session() -> NewSession {
         limits: Limits::default(),
         extend: None,
         user: None,
+        cap: None,
         authenticated: false,
         client: None,
         remember: false,

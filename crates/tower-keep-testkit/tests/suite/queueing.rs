@@ -232,19 +232,19 @@ impl LocalStore for Queueing {
         })
     }
 
-    fn finish(&self, request: &Finish, patch: &Patch) -> Finished {
+    fn finish(&self, request: &Finish, patch: &Patch) -> Result<Finished, StoreError> {
         let mut request = request.clone();
         if !self.is(Mistake::BelievesNext) {
             request.next = None;
         }
-        self.step(request.id, |slot, now| {
+        Ok(self.step(request.id, |slot, now| {
             if let (Op::Put(put), Some(record)) = (&mut request.op, &slot.record) {
                 let mut data = record.data.clone();
                 data.apply(patch);
                 put.data = Some(data);
             }
             finish(slot, &request, now)
-        })
+        }))
     }
 
     fn create(&self, new: &NewSession) -> Result<Created, StoreError> {

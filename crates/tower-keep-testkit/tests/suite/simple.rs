@@ -244,6 +244,7 @@ fn revive(id: SessionId) -> NewSession {
         limits: tower_keep_core::Limits::default(),
         extend: None,
         user: None,
+        cap: None,
         authenticated: false,
         client: None,
         remember: false,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use tower_keep_core::data::DataLimits;
-use tower_keep_core::{Clock, DynStore, Limits, SystemClock};
+use tower_keep_core::{Clock, DynStore, Limits, SessionStore, SystemClock, UserCap};
 
 use super::SessionLayer;
 use crate::cookie::{Cookie, CookieConfig, CookieConfigError};
@@ -40,6 +40,7 @@ pub struct SessionLayerBuilder {
     prefix: String,
     limits: Limits,
     touch: Option<Duration>,
+    user_cap: Option<UserCap>,
     locks: LockConfig,
     data: DataLimits,
     max_request_age: Duration,
@@ -60,6 +61,7 @@ impl SessionLayerBuilder {
             prefix: String::new(),
             limits: Limits::default(),
             touch: None,
+            user_cap: None,
             locks: LockConfig::default(),
             data: DataLimits::default(),
             max_request_age: Duration::from_secs(600),
@@ -103,6 +105,14 @@ impl SessionLayerBuilder {
     /// of the idle timeout, at least a second.
     pub fn touch_throttle(mut self, least: Duration) -> Self {
         self.touch = Some(least);
+        self
+    }
+
+    /// How many sessions a user may have. Default: any number. One too many ends the oldest ones
+    /// or is refused, as the cap says: [`Error::TooManySessions`] at the commit that would make it
+    /// the user's. Exact also for logins at the same time, on any number of nodes.
+    pub fn user_cap(mut self, cap: UserCap) -> Self {
+        self.user_cap = Some(cap);
         self
     }
 
@@ -196,6 +206,9 @@ impl SessionLayerBuilder {
                 "a session must live for at least a millisecond",
             ));
         }
+        if self.user_cap.is_some() && self.store.users().is_none() {
+            return Err(LayerConfigError::UserCap);
+        }
         if let Some(problem) = self.locks.problem() {
             return Err(LayerConfigError::Locks(problem));
         }
@@ -227,6 +240,7 @@ impl SessionLayerBuilder {
             prefix: self.prefix,
             limits: self.limits,
             touch: self.touch.unwrap_or(throttle),
+            user_cap: self.user_cap,
             locks: self.locks,
             keeper: Arc::new(keeper),
             tasks,
@@ -270,6 +284,9 @@ pub enum LayerConfigError {
     /// The lock's spans contradict each other.
     #[error("the session locks: {0}")]
     Locks(&'static str),
+    /// The store cannot tell which sessions a user has, so it cannot count them.
+    #[error("`user_cap` needs a store that can find the sessions of a user")]
+    UserCap,
     /// A timeout cannot be met.
     #[error("the session timeouts: {0}")]
     Lifetime(&'static str),

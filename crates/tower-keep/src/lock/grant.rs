@@ -107,14 +107,19 @@ impl Local {
         };
         let finish = self.finish(op, head.version);
         match self.local().map(|local| local.finish(&finish, &patch)) {
-            Some(Finished::Done { version, now, .. }) => {
+            Some(Ok(Finished::Done { version, now, .. })) => {
                 if let Op::Put(put) = &finish.op {
                     put.head.apply(&mut head, now);
                 }
                 head.version = version;
                 Ok((head, now))
             }
-            Some(Finished::Gone) => Err(Conflict::Gone.into()),
+            Some(Ok(Finished::Gone)) => Err(Conflict::Gone.into()),
+            // Nothing was applied, so the lease is still there to be given back.
+            Some(Err(error)) => {
+                self.ended = false;
+                Err(error.into())
+            }
             _ => Err(Conflict::Lost.into()),
         }
     }
@@ -142,7 +147,8 @@ impl Drop for Local {
         if !self.ended
             && let Some(local) = self.local()
         {
-            local.finish(&self.finish(Op::Release, 0), &Patch::default());
+            // A release is never refused.
+            let _ = local.finish(&self.finish(Op::Release, 0), &Patch::default());
         }
     }
 }

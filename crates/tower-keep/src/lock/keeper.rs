@@ -372,7 +372,7 @@ impl Actor {
             (Verdict::Done, None) => Ok((seen.head.clone(), seen.now)),
             (Verdict::Lost, _) => Err(Conflict::Lost.into()),
             (Verdict::Gone, _) => Err(Conflict::Gone.into()),
-            (Verdict::Refused, _) => Err(refusal.map_or(Error::OutcomeUnknown, Error::Store)),
+            (Verdict::Refused, _) => Err(refusal.map_or(Error::OutcomeUnknown, Error::from)),
             (Verdict::Unknown, _) => Err(Error::OutcomeUnknown),
         };
         answer_holder(finishing, outcome);

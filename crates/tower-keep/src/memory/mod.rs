@@ -3,6 +3,7 @@
 mod shard;
 #[cfg(test)]
 mod tests;
+mod users;
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,10 +14,11 @@ use tower_keep_core::data::Patch;
 use tower_keep_core::{
     Clock, Created, Expect, Finish, Finished, LocalOpened, LocalStore, Looked, NewSession, Open,
     Opened, Owner, Record, Scope, SessionId, SessionStore, StoreError, StoreErrorKind, Sweep,
-    Swept, SystemClock, Timestamp, Turn,
+    Swept, SystemClock, Timestamp, Turn, Users,
 };
 
 use shard::{Shard, Shards};
+use users::{After, Index};
 
 /// Sessions in this process's memory: fast, bounded if asked, gone with the process.
 ///
@@ -36,6 +38,7 @@ pub struct MemoryStore(Arc<Inner>);
 
 struct Inner {
     shards: Shards,
+    users: Index,
     /// Records of every kind, tombstones too: what takes up memory.
     len: AtomicUsize,
     capacity: usize,
@@ -69,6 +72,7 @@ impl MemoryStore {
     pub fn with_clock(capacity: usize, clock: Arc<dyn Clock>) -> Self {
         Self(Arc::new(Inner {
             shards: Shards::default(),
+            users: Index::default(),
             len: AtomicUsize::new(0),
             capacity,
             swept: AtomicUsize::new(0),
@@ -90,18 +94,19 @@ impl MemoryStore {
     /// The ids of all records, in no order. For tests and administration: it looks at every one.
     pub fn ids(&self) -> Vec<SessionId> {
         let shards = self.0.shards.iter();
-        shards.flat_map(|shard| shard.step(|s| s.ids())).collect()
+        let ids = shards.map(|shard| shard.step(&mut After::default(), |s| s.ids()));
+        ids.flatten().collect()
     }
 
     /// A copy of the record, in whatever state it is.
     pub fn record(&self, id: SessionId) -> Option<Record> {
-        let found = self.0.shards.of(id).step(|s| s.look(id));
+        let found = self.0.step(id, |s| s.look(id));
         found.map(|(record, _)| record)
     }
 
     /// How many requests wait for the lease of this session.
     pub fn waiting(&self, id: SessionId) -> usize {
-        self.0.shards.of(id).step(|s| s.waiting(id))
+        self.0.step(id, |s| s.waiting(id))
     }
 }
 
@@ -165,7 +170,9 @@ impl Inner {
                 limit: left,
                 ..sweep
             };
-            let swept = shard.step(|s| s.sweep(limited, self.clock.now()));
+            let mut after = After::default();
+            let swept = shard.step(&mut after, |s| s.sweep(limited, self.clock.now()));
+            self.follow(after);
             left -= self.forget(swept);
             all.expired += swept.expired;
             all.tombstones += swept.tombstones;
@@ -187,28 +194,23 @@ impl Inner {
 
 impl LocalStore for Inner {
     fn open(&self, open: &Open) -> Opened {
-        self.shards.of(open.id).step(|s| s.open(open, &*self.clock))
+        self.step(open.id, |s| s.open(open, &*self.clock))
     }
 
     fn acquire(&self, open: &Open, max_waiting: usize) -> LocalOpened {
-        let shard = self.shards.of(open.id);
-        shard.step(|s| s.acquire(open, max_waiting, &*self.clock))
+        self.step(open.id, |s| s.acquire(open, max_waiting, &*self.clock))
     }
 
     fn leave(&self, turn: &Arc<Turn>) {
-        let shard = self.shards.of(turn.open().id);
-        shard.step(|s| s.leave(turn, &*self.clock));
+        self.step(turn.open().id, |s| s.leave(turn, &*self.clock));
     }
 
     fn expire_lease(&self, id: SessionId) -> Option<Duration> {
-        self.shards
-            .of(id)
-            .step(|s| s.expire_lease(id, &*self.clock))
+        self.step(id, |s| s.expire_lease(id, &*self.clock))
     }
 
-    fn finish(&self, finish: &Finish, patch: &Patch) -> Finished {
-        let shard = self.shards.of(finish.id);
-        shard.step(|s| s.finish(finish, patch, true, &*self.clock))
+    fn finish(&self, finish: &Finish, patch: &Patch) -> Result<Finished, StoreError> {
+        self.commit(finish, |s| s.finish(finish, patch, true, &*self.clock))
     }
 
     fn create(&self, new: &NewSession) -> Result<Created, StoreError> {
@@ -221,14 +223,14 @@ impl LocalStore for Inner {
             shard.insert(Record::create(new, now), now);
             Ok(Created::Done(now))
         };
-        self.with_room(|| self.shards.of(new.id).step(create))
+        self.with_room(|| self.start(new, create))
     }
 }
 
 impl SessionStore for MemoryStore {
     async fn look(&self, id: SessionId) -> Result<Looked, StoreError> {
         let inner = &*self.0;
-        Ok(inner.shards.of(id).step(|shard| Looked {
+        Ok(inner.step(id, |shard| Looked {
             record: shard.look(id),
             now: inner.clock.now(),
         }))
@@ -255,7 +257,7 @@ impl SessionStore for MemoryStore {
             }
             Ok(fits)
         };
-        inner.with_room(|| inner.shards.of(id).step(swap))
+        inner.with_room(|| inner.step(id, swap))
     }
 
     async fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreError> {
@@ -272,8 +274,9 @@ impl SessionStore for MemoryStore {
 
     async fn finish(&self, finish: &Finish) -> Result<Finished, StoreError> {
         // Here the caller's choice of a successor counts, and the data come whole.
-        let (shard, none) = (self.0.shards.of(finish.id), Patch::default());
-        Ok(shard.step(|s| s.finish(finish, &none, false, &*self.0.clock)))
+        let none = Patch::default();
+        self.0
+            .commit(finish, |s| s.finish(finish, &none, false, &*self.0.clock))
     }
 
     async fn renew(
@@ -282,8 +285,9 @@ impl SessionStore for MemoryStore {
         owner: Owner,
         lease: Duration,
     ) -> Result<bool, StoreError> {
-        let shard = self.0.shards.of(id);
-        Ok(shard.step(|s| s.renew(id, owner, lease, &*self.0.clock)))
+        Ok(self
+            .0
+            .step(id, |s| s.renew(id, owner, lease, &*self.0.clock)))
     }
 
     async fn create(&self, new: &NewSession) -> Result<Created, StoreError> {
@@ -291,8 +295,11 @@ impl SessionStore for MemoryStore {
     }
 
     async fn destroy(&self, id: SessionId) -> Result<bool, StoreError> {
-        let shard = self.0.shards.of(id);
-        Ok(shard.step(|s| s.destroy(id, &*self.0.clock)))
+        Ok(self.0.step(id, |s| s.destroy(id, None, &*self.0.clock)))
+    }
+
+    fn users(&self) -> Option<&dyn Users> {
+        Some(self)
     }
 
     fn local(&self) -> Option<&dyn LocalStore> {

@@ -7,21 +7,22 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Waker;
 use std::time::Duration;
 
-use tower_keep_core::data::Patch;
+use tower_keep_core::data::{Data, Patch};
 use tower_keep_core::{
     Clock, Created, Finish, Finished, LocalOpened, NewSession, Op, Open, Opened, Owner, Record,
-    Revision, SessionId, Sweep, Swept, Timestamp, Turn, TurnState,
+    Revision, SessionId, Sweep, Swept, Timestamp, Turn, TurnState, View,
 };
+
+use super::users::After;
 
 /// Enough that threads seldom meet; a power of two.
 const SHARDS: usize = 64;
 
 /// Ids are random where it counts, so hashing them again would be a waste.
 #[derive(Default)]
-struct IdHasher(u64);
+pub(super) struct IdHasher(u64);
 
 impl Hasher for IdHasher {
     fn finish(&self) -> u64 {
@@ -45,8 +46,8 @@ type IdMap<T> = HashMap<SessionId, T, BuildHasherDefault<IdHasher>>;
 pub(super) struct Shard {
     records: IdMap<Entry>,
     queues: IdMap<VecDeque<Queued>>,
-    /// Whom to wake as soon as the mutex is free.
-    wake: Vec<Waker>,
+    /// What is to be done as soon as the mutex is free.
+    after: After,
 }
 
 struct Entry {
@@ -89,16 +90,14 @@ impl Shards {
 }
 
 impl SharedShard {
-    /// Runs one step under the mutex and then wakes whom it answered: a waker may run anything,
-    /// so it must not run under the mutex.
-    pub(super) fn step<T>(&self, step: impl FnOnce(&mut Shard) -> T) -> T {
+    /// Runs one step under the mutex, and adds what follows from it to `after`.
+    pub(super) fn step<T>(&self, after: &mut After, step: impl FnOnce(&mut Shard) -> T) -> T {
         // A panic under the mutex can only come from a clock or an allocation, both outside of any
         // half-made change.
         let mut shard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = step(&mut shard);
-        let wake = std::mem::take(&mut shard.wake);
-        drop(shard);
-        wake.into_iter().for_each(Waker::wake);
+        after.wake.append(&mut shard.after.wake);
+        after.left.append(&mut shard.after.left);
         answer
     }
 }
@@ -107,6 +106,28 @@ impl Shard {
     pub(super) fn look(&self, id: SessionId) -> Option<(Record, Revision)> {
         let entry = self.records.get(&id)?;
         Some((entry.record.clone(), Revision(entry.revision)))
+    }
+
+    /// The session, if it is alive and this user's; with its data if asked.
+    pub(super) fn view_of(
+        &self,
+        user: &str,
+        id: SessionId,
+        data: bool,
+        now: Timestamp,
+    ) -> Option<View> {
+        let record = &self.records.get(&id)?.record;
+        let theirs = record.head.user.as_deref() == Some(user);
+        let live = record.gone_at.is_none() && !record.head.is_expired(now);
+        (theirs && live).then(|| View {
+            head: record.head.clone(),
+            data: if data {
+                record.data.clone()
+            } else {
+                Data::default()
+            },
+            now,
+        })
     }
 
     pub(super) fn ids(&self) -> Vec<SessionId> {
@@ -120,8 +141,14 @@ impl Shard {
     /// Puts a record in place, new or not.
     pub(super) fn insert(&mut self, record: Record, now: Timestamp) {
         let id = record.head.id;
+        let user = record.head.user.clone();
         let revision = self.records.get(&id).map_or(1, |e| e.revision + 1);
-        self.records.insert(id, Entry { record, revision });
+        let old = self.records.insert(id, Entry { record, revision });
+        if let Some(left) = old.and_then(|old| old.record.head.user)
+            && Some(&left) != user.as_ref()
+        {
+            self.after.left.push((left, id));
+        }
         self.advance(id, now);
     }
 
@@ -221,9 +248,15 @@ impl Shard {
             return Finished::Gone;
         };
         let now = clock.now();
+        let user = finish
+            .changes_user()
+            .then(|| entry.record.head.user.clone());
         let (mut finished, changed) = entry.record.finish(finish, now);
         if changed {
             entry.revision += 1;
+            if let Some(Some(user)) = user {
+                self.after.left.push((user, finish.id));
+            }
             if by_queue {
                 entry.record.lease = None;
             }
@@ -255,12 +288,20 @@ impl Shard {
         renewed
     }
 
-    pub(super) fn destroy(&mut self, id: SessionId, clock: &dyn Clock) -> bool {
+    /// `of`: only if it belongs to this user.
+    pub(super) fn destroy(&mut self, id: SessionId, of: Option<&str>, clock: &dyn Clock) -> bool {
         let Some(entry) = self.records.get_mut(&id) else {
             return false;
         };
+        let user = entry.record.head.user.clone();
+        if of.is_some() && of != user.as_deref() {
+            return false;
+        }
         let now = clock.now();
         let destroyed = entry.record.destroy(now);
+        if let Some(user) = user.filter(|_| destroyed) {
+            self.after.left.push((user, id));
+        }
         entry.revision += u64::from(destroyed);
         self.advance(id, now);
         destroyed
@@ -268,7 +309,8 @@ impl Shard {
 
     pub(super) fn sweep(&mut self, sweep: Sweep, now: Timestamp) -> Swept {
         let mut swept = Swept::default();
-        self.records.retain(|_, entry| {
+        let left = &mut self.after.left;
+        self.records.retain(|id, entry| {
             if !entry.record.is_sweepable(now, sweep.keep_tombstones) {
                 return true;
             }
@@ -280,6 +322,7 @@ impl Shard {
                 Some(_) => swept.tombstones += 1,
                 None => swept.expired += 1,
             }
+            left.extend(entry.record.head.user.take().map(|user| (user, *id)));
             false
         });
         if !self.queues.is_empty() {
@@ -314,7 +357,7 @@ impl Shard {
             queue.pop_front();
             match turn.answer(opened) {
                 Ok(waker) => {
-                    self.wake.extend(waker);
+                    self.after.wake.extend(waker);
                     if granted {
                         break;
                     }

@@ -38,6 +38,7 @@ fn session(idle: Duration) -> NewSession {
         },
         extend: None,
         user: None,
+        cap: None,
         authenticated: false,
         client: None,
         remember: false,
@@ -84,7 +85,7 @@ impl MemoryStore {
             op,
             next: None,
         };
-        LocalStore::finish(&*self.0, &finish, &Patch::default())
+        LocalStore::finish(&*self.0, &finish, &Patch::default()).unwrap()
     }
 
     fn release(&self, id: SessionId, owner: Owner) {

@@ -134,7 +134,7 @@ async fn save_live(shared: &Shared, work: Work, grant: Grant) -> Result<Saved, E
     } else {
         None
     };
-    let change = work.head_change(secret.as_ref().map(Secret::hash));
+    let change = work.head_change(secret.as_ref().map(Secret::hash), shared.user_cap);
     let Work {
         edit,
         origin: Origin::Live(head, now),
@@ -199,6 +199,7 @@ async fn start(
         limits: shared.limits,
         extend: asked.extend,
         user: asked.user.flatten(),
+        cap: shared.user_cap,
         authenticated: asked.authenticated,
         client: work.client,
         remember: false,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use tower_keep_core::data::{Data, DataError, DataLimits, Edit};
-use tower_keep_core::{Client, Head, HeadChange, SecretHash, Timestamp, Token, View};
+use tower_keep_core::{Client, Head, HeadChange, SecretHash, Timestamp, Token, UserCap, View};
 
 use super::{Identity, Mode};
 use crate::lock::Grant;
@@ -172,7 +172,11 @@ impl Work {
     }
 
     /// What changes in the head, with the digest of a new secret where one is due.
-    pub(super) fn head_change(&self, secret: Option<SecretHash>) -> HeadChange {
+    pub(super) fn head_change(
+        &self,
+        secret: Option<SecretHash>,
+        cap: Option<UserCap>,
+    ) -> HeadChange {
         let Asked {
             rotate: _,
             user,
@@ -180,9 +184,12 @@ impl Work {
             extend,
             remove_cookie: _,
         } = &self.asked;
+        // Who proves again who they are stays in their index for as long as that is good for.
+        let again = || authenticated.then(|| self.user()).flatten().map(Some);
         HeadChange {
             secret,
-            user: user.clone(),
+            user: user.clone().or_else(again),
+            cap,
             authenticated: *authenticated,
             anchor: user.is_some() || *authenticated,
             extend: *extend,

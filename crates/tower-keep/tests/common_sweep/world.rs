@@ -128,6 +128,7 @@ pub(crate) async fn session(store: &MemoryStore) -> (SessionId, String) {
         limits: Limits::default(),
         extend: None,
         user: None,
+        cap: None,
         authenticated: false,
         client: None,
         remember: false,

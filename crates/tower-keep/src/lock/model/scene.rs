@@ -44,6 +44,7 @@ impl Scene {
                 },
                 extend: None,
                 user: None,
+                cap: None,
                 authenticated: false,
                 client: None,
                 remember: false,

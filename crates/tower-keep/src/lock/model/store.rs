@@ -30,6 +30,7 @@ impl Store {
             limits: Limits::default(),
             extend: None,
             user: None,
+            cap: None,
             authenticated: false,
             client: None,
             remember: false,

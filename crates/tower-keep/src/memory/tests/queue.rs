@@ -182,9 +182,9 @@ fn the_queue_alone_decides_who_is_next() {
     };
     let owner = store.hold(id);
     let turn = store.queue(id);
-    LocalStore::finish(&*store.0, &finish(owner), &Patch::default());
+    LocalStore::finish(&*store.0, &finish(owner), &Patch::default()).unwrap();
     assert!(is_granted(&turn));
     let owner = asked_by(&turn).unwrap();
-    LocalStore::finish(&*store.0, &finish(owner), &Patch::default());
+    LocalStore::finish(&*store.0, &finish(owner), &Patch::default()).unwrap();
     assert_eq!(store.owner(id), None);
 }

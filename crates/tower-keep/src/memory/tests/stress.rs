@@ -107,11 +107,8 @@ fn steps_at_random_keep_the_rules() {
             }
             if rng.percent(1) {
                 versions += store.record(ids[which]).unwrap().head.version - 1;
-                store
-                    .0
-                    .shards
-                    .of(ids[which])
-                    .step(|s| s.destroy(ids[which], &*store.0.clock));
+                let inner = &*store.0;
+                inner.step(ids[which], |s| s.destroy(ids[which], None, &*inner.clock));
                 // The queue was refused in the same step.
                 assert_eq!(store.waiting(ids[which]), 0);
                 ids[which] = store.add(3_600 * SECOND);
