@@ -15,8 +15,8 @@ use std::pin::Pin;
 
 use crate::error::{StoreError, StoreErrorKind};
 use crate::id::SessionId;
-use crate::record::Head;
 use crate::store::View;
+use crate::time::Timestamp;
 
 /// How many sessions a user may have, and what happens to one more.
 ///
@@ -62,19 +62,17 @@ impl UserCap {
         Self { most, when_full }
     }
 
-    /// Which of a user's other live sessions must end so that one more can join them: those with
-    /// the oldest login, of equal ones the one created first.
+    /// Which of a user's other live sessions, each with the instant of its login
+    /// ([`Head::authenticated_at`](crate::Head::authenticated_at)), must end so that one more can
+    /// join them: those with the oldest login, of equal ones the one created first.
     ///
     /// # Errors
     /// [`StoreErrorKind::UserFull`] if none of them may be ended.
-    pub fn make_room<'a>(
+    pub fn make_room(
         &self,
-        others: impl IntoIterator<Item = &'a Head>,
+        others: impl IntoIterator<Item = (Option<Timestamp>, SessionId)>,
     ) -> Result<Vec<SessionId>, StoreError> {
-        let mut others: Vec<_> = others
-            .into_iter()
-            .map(|head| (head.authenticated_at, head.id))
-            .collect();
+        let mut others: Vec<_> = others.into_iter().collect();
         let surplus = (others.len() + 1).saturating_sub(self.most.get());
         if surplus > 0 && self.when_full == WhenFull::Refuse {
             return Err(self.full());
@@ -130,12 +128,12 @@ pub trait Users: Send + Sync {
 
     /// Destroys a session if it is alive and belongs to this user, whoever holds its lease; tells
     /// whether it did.
-    fn destroy<'a>(&'a self, user: &'a str, id: SessionId) -> UsersFuture<'a, bool>;
+    fn revoke<'a>(&'a self, user: &'a str, id: SessionId) -> UsersFuture<'a, bool>;
 
     /// Destroys every session of the user, but for the one excepted, and tells which they were.
     /// Of those whose creation or change of user was answered before the call none opens any more
     /// after it, on any node; one that is joining meanwhile is destroyed or is not.
-    fn destroy_all<'a>(
+    fn revoke_all<'a>(
         &'a self,
         user: &'a str,
         except: Option<SessionId>,
@@ -145,40 +143,28 @@ pub trait Users: Send + Sync {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{CommitId, Limits, NewSession, Record, SecretHash, Timestamp};
 
-    fn head(authenticated: u64, number: u64) -> Head {
-        let new = NewSession {
-            id: SessionId::new(Timestamp::from_millis(number)),
-            secret: SecretHash::from_bytes([0; 32]),
-            commit: CommitId::unique(),
-            limits: Limits::default(),
-            extend: None,
-            user: None,
-            cap: None,
-            authenticated: true,
-            client: None,
-            remember: false,
-            data: crate::data::Data::default(),
-        };
-        Record::create(&new, Timestamp::from_millis(authenticated)).head
+    fn others() -> [(Option<Timestamp>, SessionId); 4] {
+        [(30, 1), (10, 2), (20, 3), (10, 1)].map(|(login, number)| {
+            let id = SessionId::new(Timestamp::from_millis(number));
+            (Some(Timestamp::from_millis(login)), id)
+        })
     }
 
     #[test]
     fn the_oldest_logins_make_room() {
-        let heads = [head(30, 1), head(10, 2), head(20, 3), head(10, 1)];
-        let room = |most| UserCap::evict_oldest(most).make_room(&heads).unwrap();
+        let others = others();
+        let room = |most| UserCap::evict_oldest(most).make_room(others).unwrap();
         assert_eq!(room(5), []);
-        assert_eq!(room(4), [heads[3].id]);
-        assert_eq!(room(3), [heads[3].id, heads[1].id]);
+        assert_eq!(room(4), [others[3].1]);
+        assert_eq!(room(3), [others[3].1, others[1].1]);
         assert_eq!(room(0).len(), 4, "zero is taken for one");
     }
 
     #[test]
     fn a_full_user_is_refused() {
-        let heads = [head(1, 1)];
-        assert_eq!(UserCap::refuse(2).make_room(&heads).unwrap(), []);
-        let error = UserCap::refuse(1).make_room(&heads).unwrap_err();
+        assert_eq!(UserCap::refuse(5).make_room(others()).unwrap(), []);
+        let error = UserCap::refuse(4).make_room(others()).unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::UserFull);
     }
 }

@@ -10,6 +10,7 @@ mod sweep;
 mod sys;
 #[cfg(test)]
 mod tests;
+mod users;
 
 pub use error::FileError;
 pub use store::{Durability, FileStore, FileStoreBuilder};

@@ -1,8 +1,8 @@
 //! The 256 directories that records are spread over, each of them also the lock for what is in it.
 
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use tower_keep_core::SessionId;
@@ -29,14 +29,6 @@ impl Shard {
     pub(crate) fn index_of(id: SessionId) -> u8 {
         let [.., last] = *id.as_bytes();
         last
-    }
-
-    /// Makes the directory unless it is there.
-    pub(crate) fn make(&self) -> Result<(), FileError> {
-        match DirBuilder::new().mode(0o700).create(&self.0) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            other => other.map_err(FileError::io("create the directory", &self.0)),
-        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -81,6 +73,14 @@ impl Shard {
                 return Ok(locked);
             }
         }
+    }
+}
+
+/// Makes a directory that only this user may read, unless it is there.
+pub(crate) fn make_dir(path: &Path) -> Result<(), FileError> {
+    match sys::make_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other.map_err(FileError::io("create the directory", path)),
     }
 }
 

@@ -24,6 +24,9 @@ pub(crate) struct Steps {
     pub(crate) swept: AtomicUsize,
 }
 
+/// Whose session it is.
+pub(crate) type User = Option<Arc<str>>;
+
 /// What a step did to a record.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Change {
@@ -140,11 +143,16 @@ impl Steps {
         })
     }
 
-    pub(crate) fn finish(&self, finish: &Finish) -> Result<Finished, StoreError> {
-        self.step(finish.id, |stored, now| {
+    /// Also tells whose session it was, if it may be another's now or nobody's.
+    pub(crate) fn finish(&self, finish: &Finish) -> Result<(Finished, User), StoreError> {
+        let mut user = None;
+        let finished = self.step(finish.id, |stored, now| {
             let Some(stored) = stored else {
                 return (Finished::Gone, Change::Nothing);
             };
+            if finish.changes_user() {
+                user.clone_from(&stored.record.head.user);
+            }
             let (finished, changed) = stored.record.finish(finish, now);
             let change = match finish.op {
                 Op::Release => Change::passing(changed),
@@ -153,7 +161,8 @@ impl Steps {
                 }
             };
             (finished, change)
-        })
+        })?;
+        Ok((finished, user))
     }
 
     pub(crate) fn renew(
@@ -183,16 +192,24 @@ impl Steps {
         })
     }
 
-    pub(crate) fn destroy(&self, id: SessionId) -> Result<bool, StoreError> {
-        self.step(id, |stored, now| match stored {
+    /// Destroys a session, if a user is given only one of theirs; tells whether it was alive, and
+    /// whose it was.
+    pub(crate) fn bury(&self, of: Option<&str>, id: SessionId) -> Result<(bool, User), StoreError> {
+        let mut user = None;
+        let destroyed = self.step(id, |stored, now| match stored {
             None => (false, Change::Nothing),
+            Some(stored) if of.is_some() && of != stored.record.head.user.as_deref() => {
+                (false, Change::Nothing)
+            }
             Some(stored) => {
+                user.clone_from(&stored.record.head.user);
                 let destroyed = stored.record.destroy(now);
                 // A tombstone may be that of an earlier try.
                 let buried = stored.record.gone_at.is_some();
                 (destroyed, Change::lasting(buried))
             }
-        })
+        })?;
+        Ok((destroyed, user))
     }
 
     pub(crate) fn cas(

@@ -12,11 +12,13 @@ use tokio::sync::Mutex;
 use tower_keep_core::{
     Clock, Created, Expect, Finish, Finished, Looked, NewSession, Open, Opened, Owner, Record,
     Scope, SessionId, SessionStore, StoreError, StoreErrorKind, Sweep, Swept, SystemClock,
+    UserPage, Users, UsersFuture, View,
 };
 
 use crate::error::FileError;
-use crate::shard::{SHARDS, Shard};
+use crate::shard::{SHARDS, Shard, make_dir};
 use crate::steps::Steps;
+use crate::users;
 
 /// What outlasts a power cut. A crash of the server, even `kill -9`, loses nothing either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,6 +53,8 @@ struct Inner {
     /// Lets one task of this process at a time wait for a shard's lock between processes, so that
     /// the others wait without a thread.
     turns: [Arc<Mutex<()>>; SHARDS],
+    /// The same for the shelves of users; taken first.
+    user_turns: [Arc<Mutex<()>>; SHARDS],
 }
 
 /// How to open a [`FileStore`].
@@ -131,6 +135,30 @@ impl FileStore {
     }
 }
 
+impl FileStore {
+    /// As [`locking`](Self::locking), for a step that may have the session join this user.
+    async fn joining<A: Send + 'static>(
+        &self,
+        user: Option<&str>,
+        id: SessionId,
+        step: impl FnOnce(&Steps) -> Result<A, StoreError> + Send + 'static,
+    ) -> Result<A, StoreError> {
+        let turn = match user {
+            Some(user) => {
+                let turn = &self.0.user_turns[usize::from(users::index_of(user))];
+                Some(turn.clone().lock_owned().await)
+            }
+            None => None,
+        };
+        self.locking(id, move |steps| {
+            let answer = step(steps);
+            drop(turn);
+            answer
+        })
+        .await
+    }
+}
+
 impl FileStoreBuilder {
     /// What outlasts a power cut. Default [`Durability::Full`].
     pub fn durability(mut self, durability: Durability) -> Self {
@@ -156,8 +184,11 @@ impl FileStoreBuilder {
     /// Opens the store; see [`FileStore::open`].
     pub fn open(self) -> Result<FileStore, FileError> {
         let steps = Arc::new(self.make()?);
-        let turns = std::array::from_fn(|_| Arc::default());
-        Ok(FileStore(Arc::new(Inner { steps, turns })))
+        Ok(FileStore(Arc::new(Inner {
+            steps,
+            turns: std::array::from_fn(|_| Arc::default()),
+            user_turns: std::array::from_fn(|_| Arc::default()),
+        })))
     }
 
     /// Makes every directory that the store will ever need: one that is missing later is a fault,
@@ -183,8 +214,9 @@ impl FileStoreBuilder {
             swept: AtomicUsize::new(0),
         };
         for shard in steps.shards_from(0) {
-            shard.make()?;
+            make_dir(shard.path())?;
         }
+        users::make(&steps.root)?;
         if self.durability == Durability::Full {
             let root = &steps.root;
             fs::File::open(root)
@@ -239,9 +271,10 @@ impl SessionStore for FileStore {
     }
 
     async fn finish(&self, finish: &Finish) -> Result<Finished, StoreError> {
-        let finish = finish.clone();
-        self.locking(finish.id, move |steps| steps.finish(&finish))
-            .await
+        let (id, finish) = (finish.id, finish.clone());
+        let user = finish.joins().map(|(user, _)| Arc::<str>::from(user));
+        let step = move |steps: &Steps| steps.commit(&finish);
+        self.joining(user.as_deref(), id, step).await
     }
 
     async fn renew(
@@ -255,11 +288,38 @@ impl SessionStore for FileStore {
     }
 
     async fn create(&self, new: &NewSession) -> Result<Created, StoreError> {
-        let new = new.clone();
-        self.locking(new.id, move |steps| steps.create(&new)).await
+        let (id, new) = (new.id, new.clone());
+        let user = new.user.clone();
+        let step = move |steps: &Steps| steps.start(&new);
+        self.joining(user.as_deref(), id, step).await
     }
 
     async fn destroy(&self, id: SessionId) -> Result<bool, StoreError> {
-        self.locking(id, move |steps| steps.destroy(id)).await
+        self.locking(id, move |steps| steps.destroy(None, id)).await
+    }
+
+    fn users(&self) -> Option<&dyn Users> {
+        Some(self)
+    }
+}
+
+impl Users for FileStore {
+    fn list<'a>(&'a self, user: &'a str, page: UserPage) -> UsersFuture<'a, Vec<View>> {
+        let user = Arc::<str>::from(user);
+        Box::pin(self.blocking(move |steps| steps.list(&user, page)))
+    }
+
+    fn revoke<'a>(&'a self, user: &'a str, id: SessionId) -> UsersFuture<'a, bool> {
+        let user = Arc::<str>::from(user);
+        Box::pin(self.locking(id, move |steps| steps.destroy(Some(&user), id)))
+    }
+
+    fn revoke_all<'a>(
+        &'a self,
+        user: &'a str,
+        except: Option<SessionId>,
+    ) -> UsersFuture<'a, Vec<SessionId>> {
+        let user = Arc::<str>::from(user);
+        Box::pin(self.blocking(move |steps| steps.revoke_all(&user, except)))
     }
 }

@@ -47,7 +47,7 @@ impl Steps {
                 let now = self.clock.now();
                 Ok(readable(self.load(shard, id))?
                     .filter(|stored| stored.record.is_sweepable(now, sweep.keep_tombstones))
-                    .map(|stored| stored.record.gone_at.is_some()))
+                    .map(|stored| (stored.record.gone_at.is_some(), stored.record.head.user)))
             };
             if is_over()?.is_none() {
                 continue;
@@ -58,9 +58,11 @@ impl Steps {
             }
             let locked = shard.lock()?;
             // It may have been renewed since, or swept by another.
-            if let Some(tombstone) = is_over()?
+            if let Some((tombstone, user)) = is_over()?
                 && locked.remove(id)?
             {
+                drop(locked);
+                self.leave(user, id);
                 if tombstone {
                     swept.tombstones += 1;
                 } else {

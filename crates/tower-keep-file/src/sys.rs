@@ -1,9 +1,9 @@
 //! The system calls of a step, each one a function: in the unit tests of this crate a script may
 //! let any of them fail, or end the process in front of it.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, ReadDir};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
@@ -21,6 +21,16 @@ const fn before(_call: &'static str) -> io::Result<()> {
 pub(crate) fn open_dir(path: &Path) -> io::Result<File> {
     before("open the directory")?;
     File::open(path)
+}
+
+pub(crate) fn make_dir(path: &Path) -> io::Result<()> {
+    before("make the directory")?;
+    DirBuilder::new().mode(0o700).create(path)
+}
+
+pub(crate) fn list(path: &Path) -> io::Result<ReadDir> {
+    before("list")?;
+    fs::read_dir(path)
 }
 
 /// Waits until no other open description of the directory is locked.
@@ -90,4 +100,10 @@ pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     before("remove")?;
     fs::remove_file(path)
+}
+
+/// Only of a directory that is empty.
+pub(crate) fn remove_dir(path: &Path) -> io::Result<()> {
+    before("remove the directory")?;
+    fs::remove_dir(path)
 }

@@ -1,9 +1,11 @@
 //! What the clones of a store share, and how a script is run.
 
+use std::fmt::Write as _;
 use std::future::Future;
 use std::time::Duration;
 
 use redis::{Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
+use sha2::{Digest, Sha256};
 use tower_keep_core::{SessionId, StoreError};
 
 use crate::confirmation::Confirmation;
@@ -28,6 +30,17 @@ impl Inner {
     fn key(&self, id: SessionId) -> Vec<u8> {
         // The braces make all that will ever belong to a session fall into one slot of a cluster.
         format!("{}{{{id}}}", self.prefix).into_bytes()
+    }
+
+    /// The key of a user's index. It does not look like that of a session, and shows nobody's name.
+    pub(crate) fn user_key(&self, user: &str) -> Vec<u8> {
+        let mut key = format!("{}user{{", self.prefix);
+        for byte in Sha256::digest(user.as_bytes()) {
+            // Writing into a string cannot fail.
+            let _ = write!(key, "{byte:02x}");
+        }
+        key.push('}');
+        key.into_bytes()
     }
 
     /// Runs a script on a session, in one round trip unless the server does not know it yet.

@@ -15,7 +15,8 @@
 //! Every process that uses the same server and prefix shares sessions and locks. Each step is one
 //! script on one key, so it happens completely or not at all: opening (with the lock and the
 //! touch) is one round trip, committing (with a rotation, a destruction, or handing on the lock)
-//! is one, creating is one. A step that is asked again because its reply was lost is recognised by
+//! is one, creating is one. (Where a session becomes a user's it is three: the index of their
+//! sessions may be on another node.) A step that is asked again because its reply was lost is recognised by
 //! its owner or commit and takes effect once. Time is the server's.
 //!
 //! Requests share one connection and send their commands one behind the other on it; none is
@@ -41,9 +42,10 @@
 //! # What is stored
 //!
 //! One hash a session, `keep:{<id>}`: the head packed into one field, the user, the client and the
-//! data in one each. There is no cookie and no secret, only the secret's digest. The account of an
+//! data in one each; and one sorted set for each user with sessions, `keep:user{<digest>}`, of
+//! their ids. There is no cookie and no secret, only the secret's digest. The account of an
 //! application with access control needs `EVALSHA`, `EVAL`, `TIME`, `HGET`, `HMGET`, `HSET`,
-//! `HDEL`, `PEXPIREAT`, `PUBLISH`, `SUBSCRIBE` and `PING`, on keys and channels with the prefix.
+//! `HDEL`, `PEXPIREAT`, `ZADD`, `ZREM`, `ZSCORE`, `ZRANGE`, `ZREVRANGE`, `ZREMRANGEBYSCORE`, `PUBLISH`, `SUBSCRIBE` and `PING`, on keys and channels with the prefix.
 //!
 //! # Features
 //!
@@ -59,6 +61,7 @@ mod inner;
 mod link;
 mod script;
 mod store;
+mod users;
 mod wakeups;
 
 pub use builder::RedisStoreBuilder;

@@ -27,6 +27,11 @@ impl Script {
         }
     }
 
+    /// A script on a user's index.
+    fn on_index(code: &str) -> Self {
+        Self::new(&format!("{}\n{code}", include_str!("lua/index.lua")))
+    }
+
     fn once(code: &str) -> Self {
         Self {
             repeatable: false,
@@ -62,6 +67,10 @@ pub(crate) struct Scripts {
     pub(crate) destroy: Script,
     pub(crate) listen: Script,
     pub(crate) sweep: Script,
+    pub(crate) enter: Script,
+    pub(crate) confirm: Script,
+    pub(crate) forget: Script,
+    pub(crate) entries: Script,
 }
 
 impl Scripts {
@@ -76,6 +85,10 @@ impl Scripts {
             destroy: Script::once(include_str!("lua/destroy.lua")),
             listen: Script::new(include_str!("lua/listen.lua")),
             sweep: Script::once(include_str!("lua/sweep.lua")),
+            enter: Script::on_index(include_str!("lua/enter.lua")),
+            confirm: Script::on_index(include_str!("lua/confirm.lua")),
+            forget: Script::on_index(include_str!("lua/forget.lua")),
+            entries: Script::on_index(include_str!("lua/entries.lua")),
         }
     }
 }
@@ -123,6 +136,18 @@ impl Reply {
             client,
             data,
         }))
+    }
+
+    /// Texts in a list of their own.
+    pub(crate) fn list(&mut self) -> Result<Vec<Vec<u8>>, StoreError> {
+        let Some(Value::Array(values)) = self.rest.next() else {
+            return Err(unexpected());
+        };
+        let text = |value| match value {
+            Value::BulkString(bytes) => Ok(bytes),
+            _ => Err(unexpected()),
+        };
+        values.into_iter().map(text).collect()
     }
 
     fn field(&mut self) -> Result<Option<Vec<u8>>, StoreError> {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use redis::{Cmd, Value};
 use tower_keep_core::{
     Created, Expect, Finish, Finished, Looked, NewSession, Op, Open, Opened, Owner, Put, Record,
-    STALE_WINDOW, Scope, SessionId, SessionStore, StoreError, Sweep, Swept, View, WAIT_MARK,
-    Wakeups,
+    STALE_WINDOW, Scope, SessionId, SessionStore, StoreError, Sweep, Swept, Timestamp, Users, View,
+    WAIT_MARK, Wakeups,
 };
 
 use crate::error::unexpected;
@@ -148,6 +148,68 @@ impl SessionStore for RedisStore {
     }
 
     async fn finish(&self, finish: &Finish) -> Result<Finished, StoreError> {
+        let step = self.finish_record(finish);
+        let Some((user, cap)) = finish.joins() else {
+            return Ok(step.await?.0);
+        };
+        let applied = |record: &Record| record.commits.contains(finish.commit);
+        let finished = Box::pin(self.join(user, finish.id, cap, applied, step)).await?;
+        Ok(finished.unwrap_or(Finished::Gone))
+    }
+
+    async fn renew(
+        &self,
+        id: SessionId,
+        owner: Owner,
+        lease: Duration,
+    ) -> Result<bool, StoreError> {
+        let inner = &*self.inner;
+        let reply = inner
+            .step(&inner.scripts.renew, id, |cmd| {
+                cmd.arg(&owner_bytes(owner)).arg(span(lease));
+            })
+            .await?;
+        reply.yes()
+    }
+
+    async fn create(&self, new: &NewSession) -> Result<Created, StoreError> {
+        let step = self.create_record(new);
+        let Some(user) = &new.user else {
+            return Ok(step.await?.0);
+        };
+        // Whatever is there: it is not made anew.
+        let applied = |_: &Record| true;
+        let created = Box::pin(self.join(user, new.id, new.cap, applied, step)).await?;
+        Ok(created.unwrap_or(Created::Gone))
+    }
+
+    async fn destroy(&self, id: SessionId) -> Result<bool, StoreError> {
+        self.destroy_record(id, None).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let inner = &*self.inner;
+        let pong: Value = inner.in_time(inner.link.run(&redis::cmd("PING"))).await?;
+        drop(pong);
+        Ok(())
+    }
+
+    fn wakeups(&self) -> Option<&dyn Wakeups> {
+        self.subscriber.as_deref().map(|s| s as &dyn Wakeups)
+    }
+
+    fn users(&self) -> Option<&dyn Users> {
+        Some(self)
+    }
+}
+
+/// The steps on a record, whosever it is.
+impl RedisStore {
+    /// The step on the record, and its absolute deadline where that is done.
+    async fn finish_record(
+        &self,
+        finish: &Finish,
+    ) -> Result<(Finished, Option<Timestamp>), StoreError> {
         let inner = &*self.inner;
         let (op, put) = match &finish.op {
             Op::Release => ("release", None),
@@ -171,7 +233,7 @@ impl SessionStore for RedisStore {
             Op::Release => inner.step(script, finish.id, args).await?,
             Op::Put(_) | Op::Destroy => inner.commit(script, finish.id, args).await?,
         };
-        Ok(match reply.word() {
+        let finished = match reply.word() {
             b"done" => Finished::Done {
                 version: reply.number()?,
                 now: reply.instant()?,
@@ -181,25 +243,19 @@ impl SessionStore for RedisStore {
             b"gone" => Finished::Gone,
             b"unknown" => Finished::Unknown,
             _ => return Err(unexpected()),
-        })
+        };
+        let deadline = match finished {
+            Finished::Done { .. } => Some(reply.instant()?),
+            _ => None,
+        };
+        Ok((finished, deadline))
     }
 
-    async fn renew(
+    /// As [`finish_record`](Self::finish_record).
+    async fn create_record(
         &self,
-        id: SessionId,
-        owner: Owner,
-        lease: Duration,
-    ) -> Result<bool, StoreError> {
-        let inner = &*self.inner;
-        let reply = inner
-            .step(&inner.scripts.renew, id, |cmd| {
-                cmd.arg(&owner_bytes(owner)).arg(span(lease));
-            })
-            .await?;
-        reply.yes()
-    }
-
-    async fn create(&self, new: &NewSession) -> Result<Created, StoreError> {
+        new: &NewSession,
+    ) -> Result<(Created, Option<Timestamp>), StoreError> {
         let inner = &*self.inner;
         let data = pack_data(&new.data, inner.max_body)?;
         let user = pack_user(new.user.as_deref());
@@ -217,33 +273,31 @@ impl SessionStore for RedisStore {
             })
             .await?;
         Ok(match reply.word() {
-            b"done" => Created::Done(reply.instant()?),
-            b"collision" => Created::Collision,
-            b"gone" => Created::Gone,
+            b"done" => {
+                let now = reply.instant()?;
+                (Created::Done(now), Some(now.plus(new.limits.absolute)))
+            }
+            b"collision" => (Created::Collision, None),
+            b"gone" => (Created::Gone, None),
             _ => return Err(unexpected()),
         })
     }
 
-    async fn destroy(&self, id: SessionId) -> Result<bool, StoreError> {
+    /// Destroys a session, if a user is given only one of theirs.
+    pub(crate) async fn destroy_record(
+        &self,
+        id: SessionId,
+        of: Option<&str>,
+    ) -> Result<bool, StoreError> {
         let inner = &*self.inner;
+        let user = pack_user(of);
         let reply = inner
             .commit(&inner.scripts.destroy, id, |cmd| {
                 cmd.arg(span(inner.grace));
-                cmd.arg(&inner.channel).arg(id.as_bytes());
+                cmd.arg(&inner.channel).arg(id.as_bytes()).arg(&user);
             })
             .await?;
         reply.yes()
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        let inner = &*self.inner;
-        let pong: Value = inner.in_time(inner.link.run(&redis::cmd("PING"))).await?;
-        drop(pong);
-        Ok(())
-    }
-
-    fn wakeups(&self) -> Option<&dyn Wakeups> {
-        self.subscriber.as_deref().map(|s| s as &dyn Wakeups)
     }
 }
 

@@ -98,7 +98,7 @@ async fn c6_fifty_logins_at_once_end_in_as_many_sessions_as_may() {
             }
             assert_eq!(live, 5, "{} {cap:?}", backend.name);
             assert!(done == 5 || cap == UserCap::evict_oldest(5), "{done}");
-            let ended = backend.memory.destroy_all("ann", None).await.unwrap();
+            let ended = backend.memory.revoke_all("ann", None).await.unwrap();
             assert_eq!(ended.len(), 5);
         }
     }
@@ -113,7 +113,7 @@ async fn c5_who_is_logged_in_while_all_are_destroyed_gets_a_conflict() {
         let id = id_of(&client);
         let slow = start(&client, "/hold/gate/add");
         gates.at("gate").arrived(1).await;
-        let ended = backend.memory.destroy_all("ann", None).await.unwrap();
+        let ended = backend.memory.revoke_all("ann", None).await.unwrap();
         assert_eq!(ended, [id]);
         gates.at("gate").open();
         let answer = slow.await.unwrap();

@@ -11,7 +11,7 @@ use super::NOW;
 use super::script::{end, meanwhile};
 use super::verbs::{new_session, stored};
 use crate::FileStore;
-use crate::shard::Shard;
+use crate::shard::{Shard, make_dir};
 use crate::steps::Steps;
 
 /// The idle limit of the sessions here.
@@ -98,7 +98,7 @@ fn who_locked_a_directory_that_was_replaced_locks_the_new_one() {
     let (path, away) = (shard.path().to_owned(), dir.path().join("away"));
     meanwhile("lock", move || {
         std::fs::rename(&path, &away).unwrap();
-        shard.make().unwrap();
+        make_dir(shard.path()).unwrap();
     });
     let created = mine.create(&new_session(id)).unwrap();
     let locks = end().iter().filter(|call| **call == "lock").count();

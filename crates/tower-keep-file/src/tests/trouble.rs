@@ -8,9 +8,10 @@ use tower_keep_core::{SessionId, StoreErrorKind};
 
 use super::NOW;
 use super::script::{Trouble, begin, end};
-use super::verbs::{VERBS, Verb, stored};
+use super::verbs::{USER, VERBS, Verb, stored};
 use crate::Durability;
 use crate::shard::TEMPORARY;
+use crate::steps::Steps;
 
 const DIR: &str = "KEEP_FILE_TEST_DIR";
 const VERB: &str = "KEEP_FILE_TEST_VERB";
@@ -50,6 +51,14 @@ fn temporary(dir: &Path, id: SessionId) -> bool {
     dir.join(&id.to_string()[34..]).join(TEMPORARY).exists()
 }
 
+/// The index is never short.
+fn found_if_theirs(steps: &Steps, id: SessionId, at: &str) {
+    let theirs = Verb::Login.has_happened(stored(steps, id).as_ref());
+    let page = tower_keep_core::UserPage::default();
+    let found = steps.list(USER, page).unwrap().len();
+    assert_eq!(found, usize::from(theirs), "{at}");
+}
+
 #[test]
 fn a_step_syncs_before_it_renames_and_again_before_it_answers() {
     let load = ["open the directory", "lock", "stat", "open to read", "read"];
@@ -66,8 +75,24 @@ fn a_step_syncs_before_it_renames_and_again_before_it_answers() {
                 expected[4] = "stat";
                 assert_eq!(found, expected);
             }
+            Verb::Login => {
+                // What finds the session later survives a power cut before the record does.
+                assert!(found.ends_with(&lasting), "{found:?}");
+                let entry = &found[..found.len() - lasting.len()];
+                assert!(entry.contains(&"create"), "{found:?}");
+                let synced = [
+                    "open the directory",
+                    "sync the directory",
+                    "sync the directory",
+                ];
+                assert!(entry.ends_with(&synced), "{found:?}");
+            }
             _ if verb.lasts() => assert_eq!(found, lasting, "{verb:?}"),
             _ => assert_eq!(found, passing, "{verb:?}"),
+        }
+        if verb == Verb::Login {
+            // The directory of an entry is opened for nothing else.
+            continue;
         }
         let without = calls(verb, Durability::NoSync);
         let unsynced = found.into_iter().filter(|call| !call.starts_with("sync"));
@@ -97,6 +122,7 @@ fn a_call_that_fails_leaves_the_old_record_or_the_new() {
                 if !happened {
                     assert_eq!(bytes(dir.path(), id), before, "{at}");
                 }
+                found_if_theirs(&steps, id, &at);
                 assert!(!temporary(dir.path(), id), "{at}");
 
                 begin(None);
@@ -171,6 +197,7 @@ fn a_process_that_is_killed_leaves_the_old_record_or_the_new() {
             if !happened {
                 assert_eq!(bytes(dir.path(), id), before, "{at}");
             }
+            found_if_theirs(&steps, id, &at);
             // Nobody is kept waiting by what the dead one held or left.
             let answer = verb.run(&steps, id).unwrap();
             assert!(answer || (happened && !verb.can_be_retried()), "{at}");

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tower_keep_core::data::Data;
 use tower_keep_core::{
-    Clock, CommitId, Created, Finish, Finished, Limits, NewSession, Op, Open, Opened, Owner, Put,
-    SecretHash, SessionId, StoreError, Sweep, Timestamp,
+    Clock, CommitId, Created, Finish, Finished, HeadChange, Limits, NewSession, Op, Open, Opened,
+    Owner, Put, SecretHash, SessionId, StoreError, Sweep, Timestamp, UserCap,
 };
 
 use super::NOW;
@@ -19,6 +19,8 @@ use crate::{Durability, FileStore};
 pub(crate) const OWNER: Owner = Owner::from_u128(1);
 const CREATION: CommitId = CommitId::from_u128(2);
 const COMMIT: CommitId = CommitId::from_u128(3);
+/// Who logs in, with one session at most.
+pub(crate) const USER: &str = "ada";
 const LEASE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,17 +29,19 @@ pub(crate) enum Verb {
     Lease,
     Renew,
     Commit,
+    Login,
     Release,
     FinishDestroy,
     Destroy,
     Sweep,
 }
 
-pub(crate) const VERBS: [Verb; 8] = [
+pub(crate) const VERBS: [Verb; 9] = [
     Verb::Create,
     Verb::Lease,
     Verb::Renew,
     Verb::Commit,
+    Verb::Login,
     Verb::Release,
     Verb::FinishDestroy,
     Verb::Destroy,
@@ -120,7 +124,7 @@ impl Verb {
         }
         if matches!(
             self,
-            Self::Renew | Self::Commit | Self::Release | Self::FinishDestroy
+            Self::Renew | Self::Commit | Self::Login | Self::Release | Self::FinishDestroy
         ) {
             let opened = steps.open(&leasing(id)).unwrap();
             assert!(matches!(opened, Opened::Granted(_)), "{opened:?}");
@@ -140,11 +144,20 @@ impl Verb {
                     data,
                     ..Put::default()
                 };
-                done(steps.finish(&finish(id, Op::Put(put)))?)
+                done(steps.commit(&finish(id, Op::Put(put)))?)
             }
-            Self::Release => done(steps.finish(&finish(id, Op::Release))?),
-            Self::FinishDestroy => done(steps.finish(&finish(id, Op::Destroy))?),
-            Self::Destroy => steps.destroy(id)?,
+            Self::Login => {
+                let head = HeadChange {
+                    user: Some(Some(USER.into())),
+                    cap: Some(UserCap::refuse(1)),
+                    ..HeadChange::default()
+                };
+                let put = Op::Put(Put { head, data: None });
+                done(steps.commit(&finish(id, put))?)
+            }
+            Self::Release => done(steps.commit(&finish(id, Op::Release))?),
+            Self::FinishDestroy => done(steps.commit(&finish(id, Op::Destroy))?),
+            Self::Destroy => steps.destroy(None, id)?,
             Self::Sweep => steps.sweep(Sweep::default())?.expired == 1,
         })
     }
@@ -158,7 +171,7 @@ impl Verb {
     pub(crate) fn lasts(self) -> bool {
         matches!(
             self,
-            Self::Create | Self::Commit | Self::FinishDestroy | Self::Destroy
+            Self::Create | Self::Commit | Self::Login | Self::FinishDestroy | Self::Destroy
         )
     }
 
@@ -173,6 +186,7 @@ impl Verb {
                     .lease
                     .is_some_and(|lease| lease.until > NOW.plus(LEASE)),
                 Self::Release => record.lease.is_none(),
+                Self::Login => record.head.user.as_deref() == Some(USER),
                 Self::Commit => record.head.version == 2 && record.data.get("n") == Some(&b"2"[..]),
                 Self::FinishDestroy | Self::Destroy => record.gone_at.is_some(),
                 Self::Create | Self::Sweep => record.head.version == 1,

@@ -75,7 +75,18 @@ pub(crate) fn file_of(dir: &Path, id: SessionId) -> PathBuf {
 
 /// Every file below the directory.
 pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
-    let shards = std::fs::read_dir(dir).unwrap();
-    let files = shards.flat_map(|shard| std::fs::read_dir(shard.unwrap().path()).unwrap());
-    files.map(|file| file.unwrap().path()).collect()
+    let shards = list(dir).into_iter();
+    let shards = shards.filter(|shard| !shard.ends_with("users"));
+    shards.flat_map(|shard| list(&shard)).collect()
+}
+
+/// The entries of all users, or what is left of them.
+pub(crate) fn entries(dir: &Path) -> Vec<PathBuf> {
+    let users = files(&dir.join("users"));
+    users.iter().flat_map(|user| list(user)).collect()
+}
+
+fn list(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).unwrap();
+    entries.map(|entry| entry.unwrap().path()).collect()
 }

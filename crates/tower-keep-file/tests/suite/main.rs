@@ -1,9 +1,14 @@
 //! The file store on a real file system.
 
-#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of tests are tests too"
+)]
 
 mod common;
 mod conformance;
 mod files;
 mod processes;
 mod together;
+mod users;

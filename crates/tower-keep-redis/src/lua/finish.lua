@@ -5,7 +5,7 @@ if not head then return failure or {'gone'} end
 
 local waiting = waited_for(head)
 local function done()
-  return {'done', head[VERSION], now, waiting and 1 or 0}
+  return {'done', head[VERSION], now, waiting and 1 or 0, head[ABSOLUTE_DEADLINE]}
 end
 
 -- Before the owner: the first try may have given the lease to somebody else.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Mutex;
 use tower_keep_core::data::Data;
 use tower_keep_core::{
-    CommitId, Created, Finish, Finished, HeadChange, NewSession, Op, Opened, SessionId,
+    CommitId, Created, Finish, Finished, HeadChange, NewSession, Op, Open, Opened, SessionId,
     SessionStore, StoreErrorKind, UserCap, UserPage, Users, View,
 };
 
@@ -45,6 +45,14 @@ fn becomes(user: Option<&str>, cap: Option<UserCap>) -> Op {
         anchor: true,
         ..HeadChange::default()
     }))
+}
+
+/// By a request that was under way before the session ended.
+fn begun_before(new: &NewSession) -> Open {
+    Open {
+        age: LONG,
+        ..reading(new)
+    }
 }
 
 /// The user's sessions, all on one page.
@@ -194,7 +202,7 @@ pub(super) async fn tells_users_apart(cx: &Context) -> Result {
     for (user, id) in USERS.iter().zip(&own) {
         expect_ids(users, user, &[*id], "one session each").await?;
     }
-    let destroyed = users.destroy_all("ada", None).await?;
+    let destroyed = users.revoke_all("ada", None).await?;
     ensure!(destroyed == own[..1], "another's session was destroyed");
     for (user, id) in USERS.iter().zip(&own).skip(1) {
         expect_ids(users, user, &[*id], "after another's were destroyed").await?;
@@ -208,22 +216,22 @@ pub(super) async fn destroys_only_the_users(cx: &Context) -> Result {
     cx.create(&new).await?;
     let (before, _) = cx.record(new.id).await?;
     for other in ["bob", "Ada", ""] {
-        let destroyed = users.destroy(other, new.id).await?;
+        let destroyed = users.revoke(other, new.id).await?;
         ensure!(!destroyed, "it destroys another user's session");
-        cx.unchanged(&before, "`destroy` for another user").await?;
+        cx.unchanged(&before, "`revoke` for another user").await?;
     }
     let nobodys = cx.session().await?;
-    let destroyed = users.destroy("ada", nobodys.id).await?;
+    let destroyed = users.revoke("ada", nobodys.id).await?;
     ensure!(!destroyed, "it destroys nobody's session");
     cx.granted(reading(&nobodys)).await?;
     cx.lock(&new, LONG).await?;
-    let first = users.destroy("ada", new.id).await?;
-    let second = users.destroy("ada", new.id).await?;
+    let first = users.revoke("ada", new.id).await?;
+    let second = users.revoke("ada", new.id).await?;
     ensure!(
         first && !second,
         "the user's own: {first}, and again: {second}"
     );
-    cx.opened(reading(&new), "stale").await?;
+    cx.opened(begun_before(&new), "stale").await?;
     let (record, _) = cx.record(new.id).await?;
     ensure!(
         record.gone_at.is_some() && record.head.user.is_none() && record.data == Data::default(),
@@ -243,7 +251,7 @@ pub(super) async fn destroys_all_but_one(cx: &Context) -> Result {
     cx.create(&bob).await?;
     // A lease does not save a session.
     let held = cx.lock(&own[1], LONG).await?;
-    let destroyed = users.destroy_all("ada", Some(own[2].id)).await?;
+    let destroyed = users.revoke_all("ada", Some(own[2].id)).await?;
     let destroyed: BTreeSet<_> = destroyed.into_iter().collect();
     let expected = [0, 1, 3].map(|at| own[at].id).into_iter().collect();
     ensure!(
@@ -253,14 +261,14 @@ pub(super) async fn destroys_all_but_one(cx: &Context) -> Result {
     );
     cx.finished(&held.put(1), "gone").await?;
     for at in [0, 1, 3] {
-        cx.opened(reading(&own[at]), "stale").await?;
+        cx.opened(begun_before(&own[at]), "stale").await?;
     }
     cx.granted(reading(&own[2])).await?;
     cx.granted(reading(&bob)).await?;
     expect_ids(users, "ada", &[own[2].id], "but one").await?;
-    let destroyed = users.destroy_all("ada", None).await?;
+    let destroyed = users.revoke_all("ada", None).await?;
     ensure!(destroyed == [own[2].id], "the last one stays");
-    let destroyed = users.destroy_all("ada", None).await?;
+    let destroyed = users.revoke_all("ada", None).await?;
     ensure!(destroyed.is_empty(), "there was none left");
     cx.granted(reading(&bob)).await.map(drop)
 }
@@ -286,7 +294,7 @@ pub(super) async fn the_oldest_login_makes_room(cx: &Context) -> Result {
     cx.create(&fourth).await?;
     let all = [first.id, third.id, fourth.id];
     expect_ids(users, "ada", &all, "after one too many").await?;
-    cx.opened(reading(&second), "stale").await?;
+    cx.opened(begun_before(&second), "stale").await?;
     // A session that joins by a login, and a smaller cap.
     cx.pass(cx.unit()).await?;
     let fifth = cx.session().await?;
@@ -295,7 +303,7 @@ pub(super) async fn the_oldest_login_makes_room(cx: &Context) -> Result {
     cx.done(&finish).await?;
     let all = [fourth.id, fifth.id];
     expect_ids(users, "ada", &all, "after a login under a smaller cap").await?;
-    cx.opened(reading(&first), "stale").await?;
+    cx.opened(begun_before(&first), "stale").await?;
     // Its lost reply: asked again it makes no more room.
     cx.done(&finish).await?;
     expect_ids(users, "ada", &all, "after the same commit again").await
@@ -328,7 +336,7 @@ pub(super) async fn a_full_user_is_refused(cx: &Context) -> Result {
     cx.create(&session_of("bob", cap)).await?;
     expect_ids(users, "ada", &all, "after another login").await?;
     // There is room again once one has ended.
-    users.destroy("ada", second.id).await?;
+    users.revoke("ada", second.id).await?;
     cx.done(&login).await?;
     expect_ids(users, "ada", &[first.id, other.id], "after a logout").await
 }
@@ -431,7 +439,7 @@ pub(super) async fn the_cap_is_exact(cx: &Arc<Context>) -> Result {
             );
             let listed = ids(users, "ada").await?.len();
             ensure!(listed == 5, "{listed} of five are listed");
-            let destroyed = users.destroy_all("ada", None).await?.len();
+            let destroyed = users.revoke_all("ada", None).await?.len();
             ensure!(destroyed == 5, "{destroyed} of five are destroyed");
         }
     }
@@ -473,7 +481,7 @@ pub(super) async fn nothing_survives_that_was_there(cx: &Arc<Context>) -> Result
             tokio::task::yield_now().await;
         }
         let before = std::mem::take(&mut *answered.lock().await);
-        let destroyed = users.destroy_all("ada", None).await?;
+        let destroyed = users.revoke_all("ada", None).await?;
         if destroyed.is_empty() {
             result = Err(Failure::new("none of them was destroyed"));
         }
@@ -489,7 +497,7 @@ pub(super) async fn nothing_survives_that_was_there(cx: &Arc<Context>) -> Result
         joined??;
     }
     result?;
-    users.destroy_all("ada", None).await?;
+    users.revoke_all("ada", None).await?;
     expect_ids(users, "ada", &[], "after the last of them").await
 }
 

@@ -152,7 +152,11 @@ impl Inner {
                 let others: Vec<_> = ids
                     .filter_map(|id| self.view_of(user, *id, false))
                     .collect();
-                cap.make_room(others.iter().map(|view| &view.head))?
+                cap.make_room(
+                    others
+                        .iter()
+                        .map(|view| (view.head.authenticated_at, view.head.id)),
+                )?
             }
             None => Vec::new(),
         };
@@ -216,14 +220,14 @@ impl Users for MemoryStore {
         })
     }
 
-    fn destroy<'a>(&'a self, user: &'a str, id: SessionId) -> UsersFuture<'a, bool> {
+    fn revoke<'a>(&'a self, user: &'a str, id: SessionId) -> UsersFuture<'a, bool> {
         Box::pin(async move {
             let inner = &*self.0;
             Ok(inner.step(id, |shard| shard.destroy(id, Some(user), &*inner.clock)))
         })
     }
 
-    fn destroy_all<'a>(
+    fn revoke_all<'a>(
         &'a self,
         user: &'a str,
         except: Option<SessionId>,
@@ -233,7 +237,7 @@ impl Users for MemoryStore {
             ids.retain(|id| Some(*id) != except);
             let mut destroyed = Vec::new();
             for id in ids {
-                if Users::destroy(self, user, id).await? {
+                if Users::revoke(self, user, id).await? {
                     destroyed.push(id);
                 }
             }

@@ -1,0 +1,1 @@
+return {'entries', redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')}

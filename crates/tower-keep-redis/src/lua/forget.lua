@@ -1,0 +1,2 @@
+forget(1)
+return {'yes'}
