@@ -120,8 +120,9 @@ pub type UsersFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// [`finish`](crate::SessionStore::finish), and obeys [`NewSession::cap`](crate::NewSession::cap)
 /// and [`HeadChange::cap`](crate::HeadChange::cap) there: the sessions that must go are destroyed
 /// before the answer, and where none may go it is [`StoreErrorKind::UserFull`] and nothing was
-/// applied. A session that belongs to the user already does not count against itself. What is
-/// written by [`cas`](crate::SessionStore::cas) need not be found.
+/// applied. A session that belongs to the user already does not count against itself. A record
+/// that [`cas`](crate::SessionStore::cas) puts where none is is found as well; one that it writes
+/// over another need not be.
 pub trait Users: Send + Sync {
     /// The user's live sessions, those with the largest id (created last) first.
     fn list<'a>(&'a self, user: &'a str, page: UserPage) -> UsersFuture<'a, Vec<View>>;

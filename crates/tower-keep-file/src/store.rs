@@ -247,9 +247,9 @@ impl SessionStore for FileStore {
         expect: Expect,
         record: &Record,
     ) -> Result<bool, StoreError> {
-        let record = record.clone();
-        self.locking(id, move |steps| steps.cas(id, expect, record))
-            .await
+        let (record, user) = (record.clone(), record.head.user.clone());
+        let step = move |steps: &Steps| steps.put(id, expect, record);
+        self.joining(user.as_deref(), id, step).await
     }
 
     async fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreError> {

@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use tower_keep_core::data::Data;
 use tower_keep_core::{
-    Created, Finish, Finished, NewSession, SessionId, StoreError, StoreErrorKind, UserCap,
-    UserPage, View,
+    Created, Expect, Finish, Finished, NewSession, Record, SessionId, StoreError, StoreErrorKind,
+    UserCap, UserPage, View,
 };
 
 use crate::error::FileError;
@@ -158,6 +158,22 @@ impl Steps {
         self.join(user, new.id, new.cap, || {
             let created = self.create(new)?;
             Ok((created, matches!(created, Created::Done(_))))
+        })
+    }
+
+    /// Puts a record in place, on behalf of its user if it has one.
+    pub(crate) fn put(
+        &self,
+        id: SessionId,
+        expect: Expect,
+        record: Record,
+    ) -> Result<bool, StoreError> {
+        let Some(user) = record.head.user.clone() else {
+            return self.cas(id, expect, record);
+        };
+        self.join(&user, id, None, || {
+            let put = self.cas(id, expect, record)?;
+            Ok((put, put))
         })
     }
 

@@ -51,27 +51,17 @@ impl SessionStore for RedisStore {
         expect: Expect,
         record: &Record,
     ) -> Result<bool, StoreError> {
-        let inner = &*self.inner;
-        let expected = match expect {
-            Expect::Absent => vec![],
-            Expect::Revision(revision) => revision.0.to_be_bytes().to_vec(),
+        let step = self.cas_record(id, expect, record);
+        let Some(user) = record.head.user.as_deref() else {
+            return step.await;
         };
-        let head = pack_head(record);
-        let until = record.gone_at.unwrap_or(record.head.deadline());
-        let user = pack_user(record.head.user.as_deref());
-        let client = record.head.client.as_deref();
-        let client = client.map_or_else(Vec::new, pack_client);
-        let data = match record.gone_at {
-            Some(_) => vec![],
-            None => pack_data(&record.data, inner.max_body)?,
+        let step = async {
+            let put = step.await?;
+            Ok((put, put.then_some(record.head.absolute_deadline)))
         };
-        let reply = inner
-            .commit(&inner.scripts.cas, id, |cmd| {
-                cmd.arg(&expected).arg(&head).arg(span(inner.grace));
-                cmd.arg(instant(until)).arg(&user).arg(&client).arg(&data);
-            })
-            .await?;
-        reply.yes()
+        let applied = |_: &Record| false;
+        let put = Box::pin(self.join(user, id, None, applied, step)).await?;
+        Ok(put.unwrap_or(false))
     }
 
     /// Does nothing: Redis removes what is over by itself, some time after the sessions' deadlines
@@ -205,6 +195,35 @@ impl SessionStore for RedisStore {
 
 /// The steps on a record, whosever it is.
 impl RedisStore {
+    async fn cas_record(
+        &self,
+        id: SessionId,
+        expect: Expect,
+        record: &Record,
+    ) -> Result<bool, StoreError> {
+        let inner = &*self.inner;
+        let expected = match expect {
+            Expect::Absent => vec![],
+            Expect::Revision(revision) => revision.0.to_be_bytes().to_vec(),
+        };
+        let head = pack_head(record);
+        let until = record.gone_at.unwrap_or(record.head.deadline());
+        let user = pack_user(record.head.user.as_deref());
+        let client = record.head.client.as_deref();
+        let client = client.map_or_else(Vec::new, pack_client);
+        let data = match record.gone_at {
+            Some(_) => vec![],
+            None => pack_data(&record.data, inner.max_body)?,
+        };
+        let reply = inner
+            .commit(&inner.scripts.cas, id, |cmd| {
+                cmd.arg(&expected).arg(&head).arg(span(inner.grace));
+                cmd.arg(instant(until)).arg(&user).arg(&client).arg(&data);
+            })
+            .await?;
+        reply.yes()
+    }
+
     /// The step on the record, and its absolute deadline where that is done.
     async fn finish_record(
         &self,

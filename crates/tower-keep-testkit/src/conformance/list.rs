@@ -109,6 +109,7 @@ macro_rules! __for_each_conformance_case {
             }
             users {
                 lists_the_newest_first "a user's live sessions are listed, the last created first, with data if asked"
+                finds_what_was_put_there "a record that is put where none was is listed"
                 lists_by_pages "pages have every session once"
                 follows_the_record "a session is listed for whom its record says, while it lives"
                 tells_users_apart "users are told apart byte by byte"

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Mutex;
 use tower_keep_core::data::Data;
 use tower_keep_core::{
-    CommitId, Created, Finish, Finished, HeadChange, NewSession, Op, Open, Opened, SessionId,
-    SessionStore, StoreErrorKind, UserCap, UserPage, Users, View,
+    CommitId, Created, Expect, Finish, Finished, HeadChange, NewSession, Op, Open, Opened, Record,
+    Revision, SessionId, SessionStore, StoreErrorKind, UserCap, UserPage, Users, View,
 };
 
 use super::concurrency::together;
@@ -131,6 +131,25 @@ pub(super) async fn lists_the_newest_first(cx: &Context) -> Result {
         }
     }
     Ok(())
+}
+
+pub(super) async fn finds_what_was_put_there(cx: &Context) -> Result {
+    let users = users!(cx);
+    let new = session_of("ada", None);
+    let record = Record::create(&new, cx.now().await?);
+    let put = cx.store.cas(new.id, Expect::Absent, &record).await?;
+    ensure!(put, "`cas` writes nothing where nothing is");
+    expect_ids(users, "ada", &[new.id], "after `cas`").await?;
+    let again = cx.store.cas(new.id, Expect::Absent, &record).await?;
+    ensure!(!again, "`cas` writes over what is there");
+    expect_ids(users, "ada", &[new.id], "after `cas` in vain").await?;
+    // Neither does a `cas` that writes nothing leave anything behind.
+    let other = session_of("bob", None);
+    let stranger = Record::create(&other, cx.now().await?);
+    let elsewhere = Expect::Revision(Revision(1));
+    let put = cx.store.cas(other.id, elsewhere, &stranger).await?;
+    ensure!(!put, "`cas` is an upsert");
+    expect_ids(users, "bob", &[], "after `cas` over nothing").await
 }
 
 pub(super) async fn lists_by_pages(cx: &Context) -> Result {

@@ -257,7 +257,8 @@ impl SessionStore for MemoryStore {
             }
             Ok(fits)
         };
-        inner.with_room(|| inner.step(id, swap))
+        let user = record.head.user.as_deref();
+        inner.with_room(|| inner.put(id, user, swap))
     }
 
     async fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreError> {

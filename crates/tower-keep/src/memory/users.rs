@@ -189,6 +189,23 @@ impl Inner {
         })
     }
 
+    /// Puts a record where none was, on behalf of its user if it has one; `step` tells whether.
+    pub(super) fn put(
+        &self,
+        id: SessionId,
+        user: Option<&str>,
+        step: impl FnOnce(&mut Shard) -> Result<bool, StoreError>,
+    ) -> Result<bool, StoreError> {
+        let Some(user) = user else {
+            return self.step(id, step);
+        };
+        self.join(user, id, None, |shard| {
+            let put = step(shard);
+            let joined = matches!(put, Ok(true));
+            (put, joined)
+        })?
+    }
+
     /// Creates, on behalf of its user if it has one.
     pub(super) fn start(
         &self,
