@@ -11,8 +11,8 @@ use crate::id::SessionId;
 use crate::local::LocalStore;
 use crate::record::{NewSession, Record};
 use crate::store::{
-    Created, Expect, Finish, Finished, Looked, Open, Opened, Scope, SessionStore, Sweep, Swept,
-    Wakeups,
+    Created, Expect, Finish, Finished, Looked, Open, Opened, Scope, SessionStore, Stats, Sweep,
+    Swept, Wakeups,
 };
 use crate::unique::Owner;
 use crate::users::Users;
@@ -31,6 +31,7 @@ trait Erased: Send + Sync {
     fn create<'a>(&'a self, new: &'a NewSession) -> Boxed<'a, Created>;
     fn destroy(&self, id: SessionId) -> Boxed<'_, bool>;
     fn ping(&self) -> Boxed<'_, ()>;
+    fn stats(&self) -> Boxed<'_, Option<Stats>>;
     fn wakeups(&self) -> Option<&dyn Wakeups>;
     fn users(&self) -> Option<&dyn Users>;
     fn local(&self) -> Option<&dyn LocalStore>;
@@ -66,6 +67,9 @@ impl<S: SessionStore> Erased for S {
     }
     fn ping(&self) -> Boxed<'_, ()> {
         Box::pin(SessionStore::ping(self))
+    }
+    fn stats(&self) -> Boxed<'_, Option<Stats>> {
+        Box::pin(SessionStore::stats(self))
     }
     fn wakeups(&self) -> Option<&dyn Wakeups> {
         SessionStore::wakeups(self)
@@ -142,6 +146,9 @@ macro_rules! pass_on {
         }
         async fn ping(&$this) -> Result<(), StoreError> {
             $inner.ping().await
+        }
+        async fn stats(&$this) -> Result<Option<Stats>, StoreError> {
+            $inner.stats().await
         }
         fn wakeups(&$this) -> Option<&dyn Wakeups> {
             $inner.wakeups()

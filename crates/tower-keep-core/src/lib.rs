@@ -35,7 +35,7 @@ pub use local::{LocalOpened, LocalStore, Turn, TurnState};
 pub use record::{Client, Commits, Head, HeadChange, Lease, Limits, NewSession, Record};
 pub use store::{
     Created, Expect, Finish, Finished, Looked, Op, Open, Opened, Put, Revision, Scope,
-    SessionStore, Sweep, Swept, View, Wakeups,
+    SessionStore, Stats, Sweep, Swept, View, Wakeups,
 };
 pub use time::{Clock, SystemClock, Timestamp};
 pub use token::{ParseTokenError, Secret, SecretHash, Token};

@@ -211,6 +211,33 @@ pub struct Swept {
     pub more: bool,
 }
 
+/// What a store holds, by its own clock; see [`SessionStore::stats`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Live sessions.
+    pub live: u64,
+    /// Those of them that belong to a user.
+    pub with_user: u64,
+    /// Expired sessions that were not swept yet.
+    pub expired: u64,
+    /// Tombstones that were not swept yet.
+    pub tombstones: u64,
+}
+
+impl Stats {
+    /// Counts one more record.
+    pub fn count(&mut self, record: &Record, now: Timestamp) {
+        if record.gone_at.is_some() {
+            self.tombstones += 1;
+        } else if record.head.is_expired(now) {
+            self.expired += 1;
+        } else {
+            self.live += 1;
+            self.with_user += u64::from(record.head.user.is_some());
+        }
+    }
+}
+
 /// A store that tells when a lease was given up (optional ability, see
 /// [`SessionStore::wakeups`]).
 pub trait Wakeups: Send + Sync {
@@ -360,6 +387,12 @@ pub trait SessionStore: Send + Sync + 'static {
             let nobody = SessionId::new(Timestamp::from_millis(0));
             self.look(nobody).await.map(drop)
         }
+    }
+
+    /// Counts what the store holds. It may look at every record: for administration, not for
+    /// requests. `None` if the store cannot count.
+    fn stats(&self) -> impl Future<Output = Result<Option<Stats>, StoreError>> + Send {
+        async { Ok(None) }
     }
 
     /// The ability to tell waiters when a lease is given up.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tower_keep_core::{
     Clock, Created, Expect, Finish, Finished, Looked, NewSession, Open, Opened, Owner, Record,
-    Scope, SessionId, SessionStore, StoreError, StoreErrorKind, Sweep, Swept, SystemClock,
+    Scope, SessionId, SessionStore, Stats, StoreError, StoreErrorKind, Sweep, Swept, SystemClock,
     UserPage, Users, UsersFuture, View,
 };
 
@@ -296,6 +296,10 @@ impl SessionStore for FileStore {
 
     async fn destroy(&self, id: SessionId) -> Result<bool, StoreError> {
         self.locking(id, move |steps| steps.destroy(None, id)).await
+    }
+
+    async fn stats(&self) -> Result<Option<Stats>, StoreError> {
+        self.blocking(|steps| steps.stats().map(Some)).await
     }
 
     fn users(&self) -> Option<&dyn Users> {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::atomic::Ordering;
 
-use tower_keep_core::{StoreError, StoreErrorKind, Sweep, Swept};
+use tower_keep_core::{SessionId, Stats, StoreError, StoreErrorKind, Sweep, Swept};
 
 use crate::error::FileError;
 use crate::shard::{Shard, TEMPORARY};
@@ -72,6 +72,35 @@ impl Steps {
         }
         Ok(())
     }
+}
+
+impl Steps {
+    /// Reads every file. What cannot be read for what stands in it does not count.
+    pub(crate) fn stats(&self) -> Result<Stats, StoreError> {
+        let mut stats = Stats::default();
+        for shard in self.shards_from(0) {
+            for id in ids(&shard)? {
+                let id = id?;
+                let now = self.clock.now();
+                if let Some(stored) = readable(self.load(&shard, id))? {
+                    stats.count(&stored.record, now);
+                }
+            }
+        }
+        Ok(stats)
+    }
+}
+
+/// The sessions whose files are in this directory.
+fn ids(shard: &Shard) -> Result<impl Iterator<Item = Result<SessionId, FileError>>, FileError> {
+    let cannot = |error| FileError::io("list", shard.path())(error);
+    let entries = fs::read_dir(shard.path()).map_err(cannot)?;
+    Ok(
+        entries.filter_map(move |entry| match entry.map_err(cannot) {
+            Ok(entry) => entry.file_name().to_str()?.parse().ok().map(Ok),
+            Err(error) => Some(Err(error)),
+        }),
+    )
 }
 
 /// A file that cannot be read for what stands in it is nobody's to remove.

@@ -247,6 +247,9 @@ macro_rules! remote_verbs {
             let call = move |store: Arc<S>| async move { store.destroy(id).await };
             self.call(Verb::Destroy, Some(id), call).await
         }
+        async fn stats(&self) -> Result<Option<tower_keep_core::Stats>, StoreError> {
+            self.inner.stats().await
+        }
         async fn ping(&self) -> Result<(), StoreError> {
             let call = move |store: Arc<S>| async move { store.ping().await };
             self.call(Verb::Ping, None, call).await

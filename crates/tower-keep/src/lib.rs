@@ -70,6 +70,7 @@ mod handle;
 mod layer;
 mod lock;
 mod memory;
+mod migrating;
 mod read;
 #[cfg(feature = "axum")]
 mod rejection;
@@ -88,6 +89,7 @@ pub use layer::{
 };
 pub use lock::LockConfig;
 pub use memory::MemoryStore;
+pub use migrating::MigratingStore;
 pub use read::ReadSession;
 #[cfg(feature = "axum")]
 pub use rejection::SessionRejection;

@@ -86,6 +86,7 @@ macro_rules! __for_each_conformance_case {
                 is_final "no verb brings back what was destroyed"
             }
             sweep {
+                is_counted "`stats` counts live sessions, those of users, what is over and tombstones"
                 removes_what_is_over "expired sessions are removed and counted, live ones are kept"
                 keeps_what_was_renewed "a session that was touched or extended past its old deadline is kept"
                 keeps_tombstones_for_a_while "a tombstone is removed when it is as old as asked, not before"

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tower_keep_core::{HeadChange, Open, SessionStore, Sweep, Swept};
+use tower_keep_core::{HeadChange, Open, SessionStore, Stats, Sweep, Swept};
 
 use super::context::{Context, LONG, MILLI, Result, leasing, new_session, put_head, reading};
 use super::destroy::try_to_revive;
@@ -127,6 +127,34 @@ pub(super) async fn obeys_the_limit(cx: &Context) -> Result {
         "counted {expired} expired and {tombstones} tombstones instead of 3 and 2"
     );
     Ok(())
+}
+
+/// A store that cannot count passes.
+pub(super) async fn is_counted(cx: &Context) -> Result {
+    let Some(none) = cx.store.stats().await? else {
+        return Ok(());
+    };
+    ensure!(none == Stats::default(), "an empty store has {none:?}");
+    let (live, over) = (cx.session().await?, cx.idle_session(cx.unit()).await?);
+    let mut theirs = new_session();
+    theirs.user = Some("ada".into());
+    cx.create(&theirs).await?;
+    let gone = cx.session().await?;
+    cx.store.destroy(gone.id).await?;
+    cx.reach(cx.record(over.id).await?.0.head.deadline())
+        .await?;
+    let stats = cx.store.stats().await?;
+    let expected = Stats {
+        live: 2,
+        with_user: 1,
+        expired: 1,
+        tombstones: 1,
+    };
+    ensure!(
+        stats == Some(expected),
+        "{stats:?} where {expected:?} was made"
+    );
+    cx.granted(reading(&live)).await.map(drop)
 }
 
 pub(super) async fn is_final(cx: &Context) -> Result {

@@ -6,7 +6,8 @@ use serde_json::value::RawValue;
 use tower_keep_core::data::{Data, DataLimits, Edit, Literal, Patch};
 use tower_keep_core::{
     Created, DynStore, Expect, Finish, Finished, LocalStore, Looked, NewSession, Op, Open, Opened,
-    Owner, Record, Scope, SessionId, SessionStore, StoreError, StoreErrorKind, Sweep, Swept, Users,
+    Owner, Record, Scope, SessionId, SessionStore, Stats, StoreError, StoreErrorKind, Sweep, Swept,
+    Users,
 };
 
 /// Must only be made of a store that has the ability.
@@ -74,6 +75,10 @@ impl SessionStore for ViaLocal {
 
     async fn destroy(&self, id: SessionId) -> Result<bool, StoreError> {
         self.0.destroy(id).await
+    }
+
+    async fn stats(&self) -> Result<Option<Stats>, StoreError> {
+        self.0.stats().await
     }
 
     fn users(&self) -> Option<&dyn Users> {

@@ -13,8 +13,8 @@ use std::time::Duration;
 use tower_keep_core::data::Patch;
 use tower_keep_core::{
     Clock, Created, Expect, Finish, Finished, LocalOpened, LocalStore, Looked, NewSession, Open,
-    Opened, Owner, Record, Scope, SessionId, SessionStore, StoreError, StoreErrorKind, Sweep,
-    Swept, SystemClock, Timestamp, Turn, Users,
+    Opened, Owner, Record, Scope, SessionId, SessionStore, Stats, StoreError, StoreErrorKind,
+    Sweep, Swept, SystemClock, Timestamp, Turn, Users,
 };
 
 use shard::{Shard, Shards};
@@ -297,6 +297,15 @@ impl SessionStore for MemoryStore {
 
     async fn destroy(&self, id: SessionId) -> Result<bool, StoreError> {
         Ok(self.0.step(id, |s| s.destroy(id, None, &*self.0.clock)))
+    }
+
+    async fn stats(&self) -> Result<Option<Stats>, StoreError> {
+        let (inner, mut stats) = (&*self.0, Stats::default());
+        for shard in inner.shards.iter() {
+            let now = inner.clock.now();
+            shard.step(&mut After::default(), |s| s.count(&mut stats, now));
+        }
+        Ok(Some(stats))
     }
 
     fn users(&self) -> Option<&dyn Users> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tower_keep_core::data::{Data, Patch};
 use tower_keep_core::{
     Clock, Created, Finish, Finished, LocalOpened, NewSession, Op, Open, Opened, Owner, Record,
-    Revision, SessionId, Sweep, Swept, Timestamp, Turn, TurnState, View,
+    Revision, SessionId, Stats, Sweep, Swept, Timestamp, Turn, TurnState, View,
 };
 
 use super::users::After;
@@ -132,6 +132,11 @@ impl Shard {
 
     pub(super) fn ids(&self) -> Vec<SessionId> {
         self.records.keys().copied().collect()
+    }
+
+    pub(super) fn count(&self, stats: &mut Stats, now: Timestamp) {
+        let records = self.records.values();
+        records.for_each(|entry| stats.count(&entry.record, now));
     }
 
     pub(super) fn waiting(&self, id: SessionId) -> usize {
