@@ -77,6 +77,14 @@ impl fmt::Debug for SessionId {
     }
 }
 
+impl TryFrom<&str> for SessionId {
+    type Error = ParseIdError;
+
+    fn try_from(text: &str) -> Result<Self, ParseIdError> {
+        text.parse()
+    }
+}
+
 impl FromStr for SessionId {
     type Err = ParseIdError;
 

@@ -36,6 +36,12 @@ pub enum Error {
     /// is to make room; nothing was changed.
     #[error("the user has as many sessions as may: end one of them first")]
     TooManySessions,
+    /// There is no live session of this id, or it is not the user's.
+    #[error("there is no such session")]
+    NotFound,
+    /// The store cannot find the sessions of a user.
+    #[error("this store cannot find the sessions of a user: use one that can")]
+    NoUsers,
     /// Somebody else's change came between; nothing of this request was applied.
     #[error("{0}")]
     Conflict(Conflict),
@@ -101,10 +107,11 @@ impl From<Conflict> for Error {
 }
 
 impl Error {
-    /// The status that the client is answered with: 409 for a conflict and for too many sessions, 503 where trying again may
+    /// The status that the client is answered with: 409 for a conflict and for too many sessions, 404 where there is no such session, 503 where trying again may
     /// help, else 500.
     pub fn status(&self) -> StatusCode {
         match self {
+            Self::NotFound => StatusCode::NOT_FOUND,
             Self::Conflict(_) | Self::Stale | Self::TooManySessions => StatusCode::CONFLICT,
             Self::Store(error) if error.kind() == StoreErrorKind::TooLarge => {
                 StatusCode::INTERNAL_SERVER_ERROR

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tower_keep_core::SessionId;
+
 use crate::error::Error;
 use crate::read::ReadSession;
 use crate::session::Session;
@@ -31,6 +33,8 @@ pub struct SessionHandle {
     tokens: Arc<Tokens>,
     bound: Arc<Mutex<Option<Identity>>>,
     detached: bool,
+    /// Opens this one, under whatever authority.
+    id: Option<SessionId>,
 }
 
 impl SessionHandle {
@@ -40,6 +44,15 @@ impl SessionHandle {
             tokens: Arc::new(tokens),
             bound: Arc::default(),
             detached: false,
+            id: None,
+        }
+    }
+
+    /// A handle for an administrator.
+    pub(crate) fn by_id(slot: Arc<Slot>, id: SessionId) -> Self {
+        Self {
+            id: Some(id),
+            ..Self::new(slot, Tokens::default())
         }
     }
 
@@ -101,9 +114,10 @@ impl SessionHandle {
             self.slot.shared.clone(),
             self.slot.arrived,
         ));
-        let source = match bound {
-            Some(identity) => Source::Bound(identity),
-            None => Source::Tokens(&self.tokens),
+        let source = match (self.id, bound) {
+            (Some(id), _) => Source::Id(id),
+            (None, Some(identity)) => Source::Bound(identity),
+            (None, None) => Source::Tokens(&self.tokens),
         };
         slot.open(&slot, mode, source).await?;
         match slot.read(crate::slot::Work::absence)? {

@@ -76,6 +76,7 @@ mod read;
 mod rejection;
 mod request;
 mod session;
+mod sessions;
 mod shared;
 mod slot;
 mod sweep;
@@ -95,13 +96,14 @@ pub use read::ReadSession;
 pub use rejection::SessionRejection;
 pub use request::{RequestHead, RequestInfo};
 pub use session::Session;
+pub use sessions::{Sessions, Started, StoredSession, UserSessions};
 pub use slot::Absence;
 pub use sweep::sweep_every;
 pub use tower_keep_core as core;
 pub use tower_keep_core::data::{AsKey, DataError, DataLimits, Key, Keys, Literal};
 pub use tower_keep_core::{
     Clock, DynStore, Limits, SessionId, SessionStore, StoreError, StoreErrorKind, Timestamp,
-    UserCap, WhenFull,
+    UserCap, UserPage, WhenFull,
 };
 
 /// Runs the examples of the README as tests.

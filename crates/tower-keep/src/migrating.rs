@@ -24,6 +24,8 @@ use tower_keep_core::{
 /// store alone see moved sessions as ended. When the longest absolute timeout has passed, nothing is
 /// left in the old store, and the new one can do without it.
 ///
+/// To go back, swap the two, when the tombstones that moving left in the old store have been swept.
+///
 /// Until then both must be there: what the new store does not know is looked for in the old one,
 /// and an outage of either is an error, never "no session". Sessions that have moved cost nothing
 /// extra, except that ending one asks the old store too; an unknown id costs one look there.

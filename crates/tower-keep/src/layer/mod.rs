@@ -13,6 +13,7 @@ use std::sync::Arc;
 use tower_keep_core::{DynStore, SessionStore};
 use tower_layer::Layer;
 
+use crate::sessions::Sessions;
 use crate::shared::Shared;
 
 pub use builder::{LayerConfigError, SessionLayerBuilder};
@@ -64,6 +65,11 @@ impl SessionLayer {
     /// run in a task.
     pub fn run_to_completion(&self) -> CompletionLayer {
         CompletionLayer::new(self.shared.tasks.clone())
+    }
+
+    /// The layer's sessions, to be used without any request.
+    pub fn sessions(&self) -> Sessions {
+        Sessions::new(self.shared.clone())
     }
 
     /// Ends what requests have left to do: no session is opened for writing any more, and when

@@ -206,22 +206,30 @@ async fn start(
         data,
     };
     let token = Token::new(new.id, secret);
-    let head = if shared.is_local() {
-        create(shared, doomed, new).await?
-    } else {
-        // Once begun it is carried to its end, even if the client leaves meanwhile.
-        let (done, created) = oneshot::channel();
-        let task = shared.clone();
-        shared.tasks.spawn(async move {
-            let _ = done.send(create(&task, doomed, new).await);
-        })?;
-        created.await.unwrap_or(Err(Error::OutcomeUnknown))?
-    };
+    let head = create_stored(shared, doomed, new).await?;
     debug!(session.id = %head.id, "session created");
     let now = head.created_at;
     let cookie = Some(cookie_of(shared, &token, &head, now)?);
     let origin = Origin::Live(head, now);
     Ok(Saved { origin, cookie })
+}
+
+/// Stores a new session, and ends the one it takes the place of, if any. Once begun that is carried
+/// to its end, even if the client leaves meanwhile.
+pub(crate) async fn create_stored(
+    shared: &Arc<Shared>,
+    doomed: Option<(View, Grant)>,
+    new: NewSession,
+) -> Result<Head, Error> {
+    if shared.is_local() {
+        return create(shared, doomed, new).await;
+    }
+    let (done, created) = oneshot::channel();
+    let task = shared.clone();
+    shared.tasks.spawn(async move {
+        let _ = done.send(create(&task, doomed, new).await);
+    })?;
+    created.await.unwrap_or(Err(Error::OutcomeUnknown))
 }
 
 fn cookie_of(

@@ -25,7 +25,7 @@ use crate::shared::Shared;
 
 use early::Early;
 
-pub(crate) use commit::{Ending, Outcome};
+pub(crate) use commit::{Ending, Outcome, create_stored};
 pub(crate) use open::{Mode, Source, Tokens};
 pub use work::Absence;
 pub(crate) use work::Work;

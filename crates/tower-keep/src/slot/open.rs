@@ -35,6 +35,8 @@ pub(crate) enum Source<'a> {
     Tokens(&'a Tokens),
     /// A handle that has met its session before.
     Bound(Identity),
+    /// An administrator, whoever is logged in.
+    Id(SessionId),
 }
 
 /// While one session of a request is held, another is waited for only this long: two requests
@@ -124,7 +126,14 @@ impl Slot {
                     .await?
             }
             (_, Source::Tokens(tokens)) => self.find(tokens, mode, wait).await?,
-            (_, Source::Bound(identity)) => self.find_bound(*identity, mode, wait).await?,
+            (_, Source::Bound((id, generation))) => {
+                let found = self.find_by_id(*id, Some(*generation), mode, wait).await?;
+                found.ok_or(Error::Stale)?
+            }
+            (_, Source::Id(id)) => {
+                let found = self.find_by_id(*id, None, mode, wait).await?;
+                found.ok_or(Error::NotFound)?
+            }
         };
         let mut work = self.work(found, mode, &source);
         if let Some((_, identity, user)) = read_before
@@ -165,7 +174,7 @@ impl Slot {
         let shared = &self.shared;
         let head = match source {
             Source::Request(head) => Some(*head),
-            Source::Tokens(_) | Source::Bound(_) => None,
+            Source::Tokens(_) | Source::Bound(_) | Source::Id(_) => None,
         };
         let info = head.filter(|_| shared.on_error.is_some());
         let writes = mode == Mode::Write;
@@ -253,23 +262,24 @@ impl Slot {
         }
     }
 
-    /// Opens by id alone, and only under the authority that the handle was bound to.
-    async fn find_bound(
+    /// Opens by id alone; if a generation is given, only under that authority.
+    async fn find_by_id(
         &self,
-        identity: Identity,
+        id: SessionId,
+        generation: Option<u64>,
         mode: Mode,
         wait: Duration,
-    ) -> Result<Found, Error> {
+    ) -> Result<Option<Found>, Error> {
         let which = Which {
-            id: identity.0,
+            id,
             secret: None,
             arrived: self.arrived,
         };
         match self.load(which, mode, wait).await? {
-            Ok((view, grant)) if view.head.generation == identity.1 => {
-                Ok(Found::live(view, grant, None))
+            Ok((view, grant)) if generation.is_none_or(|g| g == view.head.generation) => {
+                Ok(Some(Found::live(view, grant, None)))
             }
-            _ => Err(Error::Stale),
+            _ => Ok(None),
         }
     }
 
@@ -293,8 +303,12 @@ impl Slot {
 }
 
 impl Source<'_> {
+    /// Only what shows a page ages its flash messages.
     fn only_peeks(&self) -> bool {
-        matches!(self, Self::Request(head) if head.only_peeks())
+        match self {
+            Self::Request(head) => head.only_peeks(),
+            Self::Tokens(_) | Self::Bound(_) | Self::Id(_) => true,
+        }
     }
 }
 
@@ -311,7 +325,7 @@ const fn absence_of(opened: &Opened) -> Absence {
 }
 
 /// The well-formed tokens among a request's cookies.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Tokens {
     parsed: SmallVec<[Token; 1]>,
     /// Whether there was any cookie of the name.
@@ -319,6 +333,15 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
+    /// The one that was given.
+    pub(crate) fn one(shared: &Shared, token: &str) -> Self {
+        let parsed = Token::parse(token.as_bytes(), &shared.prefix);
+        Self {
+            parsed: parsed.into_iter().collect(),
+            any: true,
+        }
+    }
+
     pub(crate) fn parse(shared: &Shared, headers: &HeaderMap) -> Self {
         let candidates = candidates(headers, shared.cookie.name());
         let parsed = candidates
