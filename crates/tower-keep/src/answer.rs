@@ -24,6 +24,11 @@ pub(crate) fn answer(
     let status = error.status();
     // The status' own words for whoever sees it; the error's are for the log.
     let text = match status.as_u16() {
+        403 => "Please prove again who you are.\n",
+        404 => "There is no such session.\n",
+        409 if matches!(error, Error::TooManySessions) => {
+            "There are too many sessions already. Please end one of them first.\n"
+        }
         409 => "The session changed while the request was under way. Please try again.\n",
         503 => "The session is not available right now. Please try again.\n",
         _ => "The session could not be used.\n",

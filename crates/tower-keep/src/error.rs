@@ -36,6 +36,9 @@ pub enum Error {
     /// is to make room; nothing was changed.
     #[error("the user has as many sessions as may: end one of them first")]
     TooManySessions,
+    /// It is too long ago that the user proved who they are.
+    #[error("the user must prove again who they are")]
+    NotFresh,
     /// There is no live session of this id, or it is not the user's.
     #[error("there is no such session")]
     NotFound,
@@ -107,11 +110,13 @@ impl From<Conflict> for Error {
 }
 
 impl Error {
-    /// The status that the client is answered with: 409 for a conflict and for too many sessions, 404 where there is no such session, 503 where trying again may
+    /// The status that the client is answered with: 409 for a conflict and for too many sessions, 404 where there is no such session, 403 where the
+    /// user must prove again who they are, 503 where trying again may
     /// help, else 500.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFresh => StatusCode::FORBIDDEN,
             Self::Conflict(_) | Self::Stale | Self::TooManySessions => StatusCode::CONFLICT,
             Self::Store(error) if error.kind() == StoreErrorKind::TooLarge => {
                 StatusCode::INTERNAL_SERVER_ERROR

@@ -164,6 +164,37 @@ impl ReadSession {
         self.stored(|work| work.head()?.authenticated_at)
     }
 
+    /// Whether the user has proved who they are within this span, or does so in this request: for
+    /// what asks for more than being logged in (OWASP ASVS 5.0, 7.5.3).
+    pub fn is_fresh(&self, within: Duration) -> bool {
+        let ago = self.stored(crate::slot::Work::authenticated_ago);
+        ago.is_some_and(|ago| ago <= within)
+    }
+
+    /// Refuses unless [`is_fresh`](Self::is_fresh). To be followed by asking for the password and
+    /// [`reauthenticate`](crate::Session::reauthenticate).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_keep::{Error, ReadSession};
+    ///
+    /// async fn change_address(session: ReadSession) -> Result<(), Error> {
+    ///     session.require_fresh(Duration::from_secs(300))?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NotFresh`], which is answered with 403.
+    pub fn require_fresh(&self, within: Duration) -> Result<(), Error> {
+        self.is_fresh(within).then_some(()).ok_or(Error::NotFresh)
+    }
+
+    /// Whether the user asked to be remembered.
+    pub fn is_remembered(&self) -> bool {
+        self.stored(|work| Some(work.head()?.remember)) == Some(true)
+    }
+
     /// When it expires unless it is used before.
     pub fn idle_deadline(&self) -> Option<Timestamp> {
         self.stored(|work| Some(work.head()?.idle_deadline))

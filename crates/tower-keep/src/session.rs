@@ -186,7 +186,22 @@ impl Session {
     pub fn set_user(&self, user: impl Into<Arc<str>>) -> Result<(), Error> {
         let user = user.into();
         self.change(|work| {
-            work.set_user(Some(user));
+            work.set_user(Some(user), false);
+            Ok(())
+        })
+    }
+
+    /// As [`set_user`](Self::set_user), for a user who asked to be remembered: the session gets the
+    /// layer's [`remember_timeouts`](crate::SessionLayerBuilder::remember_timeouts), and its cookie
+    /// outlives the browser.
+    ///
+    /// # Errors
+    /// As above.
+    #[doc(alias = "remember_me")]
+    pub fn set_user_remembered(&self, user: impl Into<Arc<str>>) -> Result<(), Error> {
+        let user = user.into();
+        self.change(|work| {
+            work.set_user(Some(user), true);
             Ok(())
         })
     }
@@ -198,7 +213,7 @@ impl Session {
     /// As above.
     pub fn clear_user(&self) -> Result<(), Error> {
         self.change(|work| {
-            work.set_user(None);
+            work.set_user(None, false);
             Ok(())
         })
     }
@@ -223,7 +238,7 @@ impl Session {
     pub fn invalidate(&self) -> Result<(), Error> {
         self.change(|work| {
             work.edit.clear();
-            work.set_user(None);
+            work.set_user(None, false);
             work.asked.rotate = true;
             Ok(())
         })

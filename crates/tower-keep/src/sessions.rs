@@ -89,7 +89,7 @@ impl Sessions {
             id: SessionId::new(shared.clock.now()),
             secret: secret.hash(),
             commit: CommitId::unique(),
-            limits: shared.limits,
+            limits: shared.lifetimes.of(user.is_some(), false),
             extend: None,
             user: user.map(Into::into),
             cap: shared.user_cap,

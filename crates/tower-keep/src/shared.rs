@@ -23,12 +23,37 @@ pub(crate) type Predicate = Box<dyn Fn(&RequestHead<'_>) -> bool + Send + Sync>;
 pub(crate) type OnError = Box<dyn Fn(&Error, &RequestInfo) -> Response<Bytes> + Send + Sync>;
 pub(crate) type ClientIp = Box<dyn Fn(&RequestHead<'_>) -> Option<IpAddr> + Send + Sync>;
 
+/// How long sessions live.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lifetimes {
+    pub(crate) usual: Limits,
+    /// Of users who asked to be remembered.
+    pub(crate) remembered: Limits,
+    /// Of those without a user, if not as usual.
+    pub(crate) anonymous: Option<Limits>,
+}
+
+impl Lifetimes {
+    pub(crate) fn shortest_idle(&self) -> Duration {
+        let some = self.usual.idle.min(self.remembered.idle);
+        self.anonymous.map_or(some, |limits| limits.idle.min(some))
+    }
+
+    pub(crate) fn of(&self, has_user: bool, remember: bool) -> Limits {
+        match (has_user, remember) {
+            (true, true) => self.remembered,
+            (true, false) => self.usual,
+            (false, _) => self.anonymous.unwrap_or(self.usual),
+        }
+    }
+}
+
 pub(crate) struct Shared {
     pub(crate) store: DynStore,
     pub(crate) cookie: Cookie,
     /// Stands visibly in front of every token.
     pub(crate) prefix: String,
-    pub(crate) limits: Limits,
+    pub(crate) lifetimes: Lifetimes,
     pub(crate) touch: Duration,
     pub(crate) user_cap: Option<UserCap>,
     pub(crate) locks: LockConfig,
@@ -50,7 +75,7 @@ impl fmt::Debug for Shared {
         f.debug_struct("SessionLayer")
             .field("store", &self.store)
             .field("cookie", &self.cookie)
-            .field("limits", &self.limits)
+            .field("lifetimes", &self.lifetimes)
             .field("locks", &self.locks)
             .finish_non_exhaustive()
     }

@@ -99,10 +99,31 @@ impl Cookie {
         value: &str,
         max_age: Option<Duration>,
     ) -> Result<HeaderValue, CookieValueError> {
+        self.field(value, max_age.filter(|_| !self.expire_on_close))
+    }
+
+    /// As [`set`](Self::set), for a cookie that outlives the browser even where the others are
+    /// configured not to.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn set_lasting(
+        &self,
+        value: &str,
+        max_age: Duration,
+    ) -> Result<HeaderValue, CookieValueError> {
+        self.field(value, Some(max_age))
+    }
+
+    fn field(
+        &self,
+        value: &str,
+        max_age: Option<Duration>,
+    ) -> Result<HeaderValue, CookieValueError> {
         if !value.bytes().all(is_cookie_octet) {
             return Err(CookieValueError);
         }
-        let max_age = max_age.filter(|_| !self.expire_on_close).map(whole_seconds);
+        let max_age = max_age.map(whole_seconds);
         // The exact length, so that the header value takes the string over as it is.
         let max_age_len = max_age.map_or(0, |seconds| MAX_AGE.len() + digits(seconds));
         let len = self.name.len() + 1 + value.len() + self.attributes.len() + max_age_len;

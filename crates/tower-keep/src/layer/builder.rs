@@ -17,7 +17,9 @@ use crate::error::Error;
 use crate::extract::MainKey;
 use crate::lock::{Keeper, LockConfig, Tasks};
 use crate::request::{RequestHead, RequestInfo};
-use crate::shared::{ClientIp, OnError, Predicate, Shared};
+use crate::shared::{ClientIp, Lifetimes, OnError, Predicate, Shared};
+
+const FORTNIGHT: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// A [`SessionLayer`] to be configured; see [`SessionLayer::builder`].
 ///
@@ -38,7 +40,7 @@ pub struct SessionLayerBuilder {
     store: DynStore,
     cookie: CookieConfig,
     prefix: String,
-    limits: Limits,
+    lifetimes: Lifetimes,
     touch: Option<Duration>,
     user_cap: Option<UserCap>,
     locks: LockConfig,
@@ -59,7 +61,14 @@ impl SessionLayerBuilder {
             store,
             cookie: CookieConfig::new(),
             prefix: String::new(),
-            limits: Limits::default(),
+            lifetimes: Lifetimes {
+                usual: Limits::default(),
+                remembered: Limits {
+                    idle: FORTNIGHT,
+                    absolute: FORTNIGHT,
+                },
+                anonymous: None,
+            },
             touch: None,
             user_cap: None,
             locks: LockConfig::default(),
@@ -90,19 +99,34 @@ impl SessionLayerBuilder {
 
     /// How long a session lives without a request. Default: 2 hours.
     pub fn idle_timeout(mut self, idle: Duration) -> Self {
-        self.limits.idle = idle;
+        self.lifetimes.usual.idle = idle;
         self
     }
 
     /// How long a session lives in all, from its creation, the last change of user or
     /// re-authentication. Default: 24 hours.
     pub fn absolute_timeout(mut self, absolute: Duration) -> Self {
-        self.limits.absolute = absolute;
+        self.lifetimes.usual.absolute = absolute;
+        self
+    }
+
+    /// How long a session lives whose user asked to be remembered
+    /// ([`Session::set_user_remembered`](crate::Session::set_user_remembered)): without a request,
+    /// and in all. Default: 14 days both.
+    pub fn remember_timeouts(mut self, idle: Duration, absolute: Duration) -> Self {
+        self.lifetimes.remembered = Limits { idle, absolute };
+        self
+    }
+
+    /// How long a session lives that is nobody's: without a request, and in all. Default: as one
+    /// that is a user's. Shorter spans bound what a flood of visitors can leave behind.
+    pub fn anonymous_timeouts(mut self, idle: Duration, absolute: Duration) -> Self {
+        self.lifetimes.anonymous = Some(Limits { idle, absolute });
         self
     }
 
     /// By how much an opening must move the idle deadline to be worth a write. Default: a sixtieth
-    /// of the idle timeout, at least a second.
+    /// of the shortest idle timeout, at least a second.
     pub fn touch_throttle(mut self, least: Duration) -> Self {
         self.touch = Some(least);
         self
@@ -200,8 +224,14 @@ impl SessionLayerBuilder {
     /// # Errors
     /// What is wrong with it, with the reason.
     pub fn build(self) -> Result<SessionLayer, LayerConfigError> {
-        let Limits { idle, absolute } = self.limits;
-        if idle < Duration::from_millis(1) || absolute < Duration::from_millis(1) {
+        let Lifetimes {
+            usual,
+            remembered,
+            anonymous,
+        } = self.lifetimes;
+        let all = [usual, remembered].into_iter().chain(anonymous);
+        let mut spans = all.flat_map(|limits| [limits.idle, limits.absolute]);
+        if spans.any(|span| span < Duration::from_millis(1)) {
             return Err(LayerConfigError::Lifetime(
                 "a session must live for at least a millisecond",
             ));
@@ -233,12 +263,12 @@ impl SessionLayerBuilder {
             self.clock.clone(),
             tasks.clone(),
         );
-        let throttle = (self.limits.idle / 60).max(Duration::from_secs(1));
+        let throttle = (self.lifetimes.shortest_idle() / 60).max(Duration::from_secs(1));
         let shared = Shared {
             store: self.store,
             cookie,
             prefix: self.prefix,
-            limits: self.limits,
+            lifetimes: self.lifetimes,
             touch: self.touch.unwrap_or(throttle),
             user_cap: self.user_cap,
             locks: self.locks,
@@ -269,7 +299,7 @@ impl fmt::Debug for SessionLayerBuilder {
         f.debug_struct("SessionLayerBuilder")
             .field("store", &self.store)
             .field("cookie", &self.cookie)
-            .field("limits", &self.limits)
+            .field("lifetimes", &self.lifetimes)
             .finish_non_exhaustive()
     }
 }

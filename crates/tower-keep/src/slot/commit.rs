@@ -134,7 +134,7 @@ async fn save_live(shared: &Shared, work: Work, grant: Grant) -> Result<Saved, E
     } else {
         None
     };
-    let change = work.head_change(secret.as_ref().map(Secret::hash), shared.user_cap);
+    let change = work.head_change(secret.as_ref().map(Secret::hash), shared);
     let Work {
         edit,
         origin: Origin::Live(head, now),
@@ -192,17 +192,18 @@ async fn start(
     let (mut data, patch) = work.edit.into_parts()?;
     data.apply(&patch);
     let secret = Secret::generate()?;
+    let user = asked.user.flatten();
     let new = NewSession {
         id: SessionId::new(shared.clock.now()),
         secret: secret.hash(),
         commit: CommitId::unique(),
-        limits: shared.limits,
+        limits: shared.lifetimes.of(user.is_some(), asked.remember),
         extend: asked.extend,
-        user: asked.user.flatten(),
+        user,
         cap: shared.user_cap,
         authenticated: asked.authenticated,
         client: work.client,
-        remember: false,
+        remember: asked.remember,
         data,
     };
     let token = Token::new(new.id, secret);
@@ -240,7 +241,11 @@ fn cookie_of(
 ) -> Result<HeaderValue, Error> {
     let value = token.encode(&shared.prefix);
     let max_age = head.absolute_deadline.since(now);
-    let cookie = shared.cookie.set(&value, Some(max_age));
+    let cookie = if head.remember {
+        shared.cookie.set_lasting(&value, max_age)
+    } else {
+        shared.cookie.set(&value, Some(max_age))
+    };
     // The prefix was checked when the layer was built, and the rest is base64url.
     cookie.map_err(|error| StoreError::new(StoreErrorKind::Unavailable, error).into())
 }

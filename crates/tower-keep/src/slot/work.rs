@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use tower_keep_core::data::{Data, DataError, DataLimits, Edit};
-use tower_keep_core::{Client, Head, HeadChange, SecretHash, Timestamp, Token, UserCap, View};
+use tower_keep_core::{Client, Head, HeadChange, SecretHash, Timestamp, Token, View};
 
 use super::{Identity, Mode};
 use crate::lock::Grant;
 use crate::request::RequestInfo;
+use crate::shared::Shared;
 
 /// Why a request has no session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,11 +51,17 @@ pub(super) enum Origin {
 
 /// What was asked beside changes of the data.
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is asked for on its own"
+)]
 pub(crate) struct Asked {
     pub(crate) rotate: bool,
     #[expect(clippy::option_option, reason = "not asked, cleared, or set")]
     pub(crate) user: Option<Option<Arc<str>>>,
     pub(crate) authenticated: bool,
+    /// Whether the user that is set asked to be remembered.
+    pub(crate) remember: bool,
     pub(crate) extend: Option<Duration>,
     /// Tell the client to forget its cookie.
     pub(super) remove_cookie: bool,
@@ -115,6 +122,17 @@ impl Work {
         }
     }
 
+    /// How long before the opening the user last proved who they are; no time at all if they do in
+    /// this request.
+    pub(crate) fn authenticated_ago(&self) -> Option<Duration> {
+        match &self.origin {
+            _ if self.asked.authenticated => Some(Duration::ZERO),
+            _ if self.asked.user.is_some() => None,
+            Origin::Live(head, now) => Some(now.since(head.authenticated_at?)),
+            Origin::None(_) => None,
+        }
+    }
+
     pub(crate) fn expires_in(&self) -> Option<Duration> {
         match &self.origin {
             Origin::Live(head, now) => Some(head.deadline().since(*now)),
@@ -135,7 +153,7 @@ impl Work {
     }
 
     /// Sets or clears the user; clearing nobody is no change.
-    pub(crate) fn set_user(&mut self, user: Option<Arc<str>>) {
+    pub(crate) fn set_user(&mut self, user: Option<Arc<str>>, remember: bool) {
         if user.is_none() && self.user().is_none() {
             return;
         }
@@ -143,6 +161,7 @@ impl Work {
         // Nobody was stored and somebody was only set by this request.
         self.asked.user = (user.is_some() || stored.is_some()).then_some(user);
         self.asked.authenticated = matches!(self.asked.user, Some(Some(_)));
+        self.asked.remember = remember;
     }
 
     /// Gives the session up at the commit; tells whether there is one.
@@ -172,15 +191,12 @@ impl Work {
     }
 
     /// What changes in the head, with the digest of a new secret where one is due.
-    pub(super) fn head_change(
-        &self,
-        secret: Option<SecretHash>,
-        cap: Option<UserCap>,
-    ) -> HeadChange {
+    pub(super) fn head_change(&self, secret: Option<SecretHash>, shared: &Shared) -> HeadChange {
         let Asked {
             rotate: _,
             user,
             authenticated,
+            remember,
             extend,
             remove_cookie: _,
         } = &self.asked;
@@ -189,13 +205,16 @@ impl Work {
         HeadChange {
             secret,
             user: user.clone().or_else(again),
-            cap,
+            cap: shared.user_cap,
             authenticated: *authenticated,
             anchor: user.is_some() || *authenticated,
+            limits: user
+                .as_ref()
+                .map(|user| shared.lifetimes.of(user.is_some(), *remember)),
+            remember: user.as_ref().map(|_| *remember),
             extend: *extend,
             // The client is noted where authority changes hands.
             client: secret.and_then(|_| self.client.clone()),
-            ..HeadChange::default()
         }
     }
 
