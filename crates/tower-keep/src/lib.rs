@@ -94,7 +94,7 @@ pub use rejection::SessionRejection;
 pub use request::{RequestHead, RequestInfo};
 pub use session::Session;
 pub use slot::Absence;
-pub use sweep::sweep_every;
+pub use sweep::{Lottery, sweep_every};
 pub use tower_keep_core as core;
 pub use tower_keep_core::data::{AsKey, DataError, DataLimits, Key, Keys, Literal};
 pub use tower_keep_core::{

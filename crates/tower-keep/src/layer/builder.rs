@@ -18,6 +18,7 @@ use crate::extract::MainKey;
 use crate::lock::{Keeper, LockConfig, Tasks};
 use crate::request::{RequestHead, RequestInfo};
 use crate::shared::{ClientIp, OnError, Predicate, Shared};
+use crate::sweep::Lottery;
 
 /// A [`SessionLayer`] to be configured; see [`SessionLayer::builder`].
 ///
@@ -50,6 +51,7 @@ pub struct SessionLayerBuilder {
     lock_for: Option<Predicate>,
     client_ip: Option<ClientIp>,
     on_error: Option<OnError>,
+    lottery: Option<Lottery>,
 }
 
 impl SessionLayerBuilder {
@@ -70,6 +72,7 @@ impl SessionLayerBuilder {
             lock_for: None,
             client_ip: None,
             on_error: None,
+            lottery: None,
         }
     }
 
@@ -185,6 +188,12 @@ impl SessionLayerBuilder {
         self
     }
 
+    /// Has some of the commits sweep the store, where nothing else does. Default: none.
+    pub fn lottery(mut self, lottery: Lottery) -> Self {
+        self.lottery = Some(lottery);
+        self
+    }
+
     /// Checks the configuration.
     ///
     /// # Errors
@@ -239,6 +248,7 @@ impl SessionLayerBuilder {
             lock_for: self.lock_for,
             client_ip: self.client_ip,
             on_error: self.on_error,
+            lottery: self.lottery,
         };
         SessionLayer {
             shared: Arc::new(shared),
