@@ -3,7 +3,7 @@
 //!
 //! Start reading at `shop.rs`: which address does what to the session. `cart.rs` is the part of
 //! it that is the cart's, `pages.rs` the HTML. This file is the program around it: arguments,
-//! server, and an end that loses nothing.
+//! store, server, and an end that loses nothing.
 
 mod cart;
 mod catalogue;
@@ -18,11 +18,13 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use tower_keep::{MemoryStore, sweep_every};
+use tower_keep::sweep_every;
+use tower_keep_connect::{ConnectError, StoreConfig};
 
 /// How long requests that are under way at the end may take.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -37,6 +39,10 @@ struct Arguments {
     /// The port to listen on; 0 takes any that is free
     #[arg(long, default_value_t = 3000)]
     port: u16,
+    /// Where sessions are kept: `memory:`, `file:DIRECTORY`, `sqlite:FILE`, `postgres://…`,
+    /// `mysql://…` or `redis://…`
+    #[arg(long, value_name = "URL", default_value = "sqlite:keep.db")]
+    store: String,
 }
 
 #[tokio::main]
@@ -45,23 +51,32 @@ async fn main() -> ExitCode {
     match run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(%error, "the shop cannot open");
+            tracing::error!(error, "the shop cannot open");
             ExitCode::FAILURE
         }
     }
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    let store = MemoryStore::new();
+    let config = StoreConfig::new(arguments.store);
+    let store = match config.connect().await {
+        Err(error @ ConnectError::Store { .. }) => return Err(error.into()),
+        // Such a URL is a mistake on the command line: tells so, and exits with 2.
+        Err(error) => Arguments::command()
+            .error(ErrorKind::ValueValidation, format!("--store: {error}"))
+            .exit(),
+        Ok(store) => store,
+    };
     let sessions = shop::sessions(store.clone())?;
     let app = shop::app(sessions.clone());
 
-    // Expired sessions do not open; this frees their memory.
-    tokio::spawn(sweep_every(store, Duration::from_secs(60)));
+    // Expired sessions do not open; this makes room.
+    tokio::spawn(sweep_every(store, Duration::from_mins(1)));
 
     let stop_signal = stop_signal()?;
     let listener = TcpListener::bind((arguments.host.as_str(), arguments.port)).await?;
     say(&format!("listening on http://{}", listener.local_addr()?));
+    say(&format!("sessions are kept in {}", config.shown_url()));
     let (stop, stopping) = oneshot::channel::<()>();
     let server = axum::serve(listener, app).with_graceful_shutdown(async {
         let _ = stopping.await;

@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn spans_in_words() {
         assert_eq!(words(Duration::from_secs(59)), "59 s");
-        assert_eq!(words(Duration::from_secs(60)), "1 min");
+        assert_eq!(words(Duration::from_mins(1)), "1 min");
         assert_eq!(words(Duration::from_secs(7_199)), "1 h 59 min");
     }
 

@@ -8,7 +8,10 @@
 )]
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION};
@@ -17,41 +20,55 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::TokioExecutor;
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tower::{Service, service_fn};
 use tower_keep_testkit::{TestClient, TestResponse};
 
 const FORM: &str = "application/x-www-form-urlencoded";
+
+/// The program as it is started without further ado, except for the port and the directory.
+fn demo(dir: &Path, arguments: &[&str]) -> Command {
+    // Cargo builds the examples of a package before it runs its tests.
+    let test = std::env::current_exe().unwrap();
+    let program = test.ancestors().nth(2).unwrap().join("examples/demo");
+    let mut demo = Command::new(program);
+    demo.args(["--port", "0"]).args(arguments).current_dir(dir);
+    demo.stdout(Stdio::piped()).kill_on_drop(true);
+    demo
+}
 
 /// The program, on a port of its own; it ends with the test at the latest.
 struct Shop {
     process: Child,
     output: Lines<BufReader<ChildStdout>>,
     address: SocketAddr,
+    /// Where it keeps its sessions.
+    dir: Arc<TempDir>,
 }
 
 impl Shop {
     async fn open() -> Self {
-        // Cargo builds the examples of a package before it runs its tests.
-        let test = std::env::current_exe().unwrap();
-        let program = test.ancestors().nth(2).unwrap().join("examples/demo");
-        let mut process = Command::new(&program)
-            .args(["--port", "0"])
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+        Self::open_in(Arc::new(TempDir::new().unwrap())).await
+    }
+
+    async fn open_in(dir: Arc<TempDir>) -> Self {
+        let mut process = demo(dir.path(), &[]).spawn().unwrap();
         let mut output = BufReader::new(process.stdout.take().unwrap()).lines();
         let line = output.next_line().await.unwrap().unwrap();
         let address = line.strip_prefix("listening on http://").unwrap();
-        Self {
+        let mut shop = Self {
             process,
             output,
             address: address.parse().unwrap(),
-        }
+            dir,
+        };
+        assert_eq!(shop.says().await, "sessions are kept in sqlite:keep.db");
+        shop
     }
 
     fn visitor(&self) -> Visitor<impl Browser> {
@@ -285,4 +302,58 @@ async fn ctrl_c_is_an_orderly_end() {
     assert_eq!(shop.says().await, "draining");
     assert_eq!(shop.says().await, "drained");
     assert_eq!(shop.ends().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_cart_is_still_there_after_a_restart() {
+    let mut shop = Shop::open().await;
+    let (ann, dir) = (shop.visitor(), shop.dir.clone());
+    ann.sends("/cart/key/add", "").await;
+    ann.sends("/login", "name=Ann").await;
+    shop.signal("-INT").await;
+    assert_eq!(shop.says().await, "draining");
+    assert_eq!(shop.says().await, "drained");
+    assert_eq!(shop.ends().await.code(), Some(0));
+
+    let shop = Shop::open_in(dir).await;
+    let back = shop.visitor();
+    back.0.set_cookie("id", &ann.cookie().unwrap());
+    assert!(back.sees("/cart").await.contains("Iron key"));
+    assert!(back.sees("/session").await.contains("Ann"));
+}
+
+/// The exit code of a demo that cannot open, and what it says.
+async fn refuses(url: &str) -> (Option<i32>, String) {
+    let dir = TempDir::new().unwrap();
+    let output = demo(dir.path(), &["--store", url]).output();
+    let output = timeout(Duration::from_mins(1), output).await;
+    let output = output.unwrap_or_else(|_| panic!("it opened on {url}"));
+    let output = output.unwrap();
+    assert!(output.stdout.is_empty());
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!told.contains("pass-123"), "{told}");
+    (output.status.code(), told)
+}
+
+#[tokio::test]
+async fn a_store_that_is_none_is_a_mistake_of_the_caller() {
+    for (url, why) in [
+        ("sqllite:keep.db", "no store has the scheme `sqllite`"),
+        ("keep.db", "must begin with its scheme"),
+        ("sqlite:", "lacks a path"),
+        ("postgres://ann:pass-123@/shop", "lacks a host"),
+        ("memory:keep", "nothing comes behind"),
+    ] {
+        let (code, told) = refuses(url).await;
+        assert_eq!(code, Some(2), "{url}: {told}");
+        assert!(told.starts_with("error: --store: "), "{told}");
+        assert!(told.contains(why), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_reached_is_told_with_the_reason() {
+    let (code, told) = refuses("redis://ann:pass-123@127.0.0.1:1").await;
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("the connection to Redis failed"), "{told}");
 }

@@ -98,7 +98,7 @@ pub use request::{RequestHead, RequestInfo};
 pub use session::Session;
 pub use sessions::{Sessions, Started, StoredSession, UserSessions};
 pub use slot::Absence;
-pub use sweep::sweep_every;
+pub use sweep::{Lottery, sweep_every};
 pub use tower_keep_core as core;
 pub use tower_keep_core::data::{AsKey, DataError, DataLimits, Key, Keys, Literal};
 pub use tower_keep_core::{

@@ -18,6 +18,7 @@ use crate::cookie::Cookie;
 use crate::error::Error;
 use crate::lock::{Grant, Keeper, LockConfig, Tasks, acquire_local, call};
 use crate::request::{RequestHead, RequestInfo};
+use crate::sweep::Lottery;
 
 pub(crate) type Predicate = Box<dyn Fn(&RequestHead<'_>) -> bool + Send + Sync>;
 pub(crate) type OnError = Box<dyn Fn(&Error, &RequestInfo) -> Response<Bytes> + Send + Sync>;
@@ -68,6 +69,7 @@ pub(crate) struct Shared {
     pub(crate) lock_for: Option<Predicate>,
     pub(crate) client_ip: Option<ClientIp>,
     pub(crate) on_error: Option<OnError>,
+    pub(crate) lottery: Option<Lottery>,
 }
 
 impl fmt::Debug for Shared {

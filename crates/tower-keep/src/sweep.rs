@@ -1,10 +1,17 @@
 //! Freeing the room of sessions that are over.
 
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Mutex;
 use tokio::time::sleep;
-use tower_keep_core::{CommitId, SessionStore, Sweep};
+use tower_keep_core::{CommitId, SessionStore, StoreError, Sweep, Swept};
 use tracing::{debug, warn};
+
+use crate::lock::call;
+use crate::shared::Shared;
 
 /// Removes expired sessions for ever: a round about `every` so long, in batches, so that no
 /// request waits for it. An error ends the round, not the sweeping. Spawn it where the server is
@@ -22,27 +29,119 @@ use tracing::{debug, warn};
 pub async fn sweep_every(store: impl SessionStore, every: Duration) {
     loop {
         // Several processes on one store should not all sweep at the same moment.
-        #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
-        let random = CommitId::unique().to_u128() as u32 % 256;
-        sleep(every * (896 + random) / 1024).await;
-        loop {
-            match store.sweep(Sweep::default()).await {
-                Ok(swept) => {
-                    debug!(
-                        expired = swept.expired,
-                        tombstones = swept.tombstones,
-                        "swept"
-                    );
-                    if !swept.more {
-                        break;
-                    }
-                    tokio::task::yield_now().await;
-                }
-                Err(error) => {
-                    warn!(%error, "expired sessions could not be swept");
-                    break;
-                }
-            }
+        sleep(every * (896 + random() % 256) / 1024).await;
+        while batch(store.sweep(Sweep::default())).await {
+            tokio::task::yield_now().await;
         }
+    }
+}
+
+/// Sweeps a batch, and tells whether there is another one.
+async fn batch(sweep: impl Future<Output = Result<Swept, StoreError>>) -> bool {
+    match sweep.await {
+        Ok(swept) => {
+            debug!(
+                expired = swept.expired,
+                tombstones = swept.tombstones,
+                "swept"
+            );
+            swept.more
+        }
+        Err(error) => {
+            warn!(%error, "expired sessions could not be swept");
+            false
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
+fn random() -> u32 {
+    CommitId::unique().to_u128() as u32
+}
+
+/// Sweeping by chance, for programs that have no place for [`sweep_every`]: some of the requests
+/// that commit a session start a sweep of at most a thousand records.
+///
+/// It is off unless given to
+/// [`SessionLayerBuilder::lottery`](crate::SessionLayerBuilder::lottery). No request waits for the
+/// sweep, and none fails with it: it runs in a task of its own, never two at once, for at most
+/// [`LockConfig::store_timeout`](crate::LockConfig::store_timeout), and
+/// [`SessionLayer::shutdown`](crate::SessionLayer::shutdown) waits for it. While nobody commits
+/// anything, nothing is swept.
+///
+/// ```
+/// use tower_keep::{Lottery, MemoryStore, SessionLayer};
+///
+/// let layer = SessionLayer::builder(MemoryStore::new())
+///     .lottery(Lottery::default()) // 2 of 100
+///     .build()?;
+/// # Ok::<(), tower_keep::LayerConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct Lottery {
+    wins: u32,
+    of: u32,
+    random: Arc<dyn Fn() -> u32 + Send + Sync>,
+    /// Taken while a sweep is under way.
+    turn: Arc<Mutex<()>>,
+}
+
+impl Default for Lottery {
+    /// 2 of 100.
+    fn default() -> Self {
+        Self::new(2, 100)
+    }
+}
+
+impl Lottery {
+    /// On average `wins` of so many commits start a sweep; all of them do if `wins` is as large as
+    /// `of`, or `of` is zero.
+    pub fn new(wins: u32, of: u32) -> Self {
+        Self {
+            wins,
+            of,
+            random: Arc::new(random),
+            turn: Arc::default(),
+        }
+    }
+
+    /// Other random numbers, for tests: a commit wins if its number, modulo `of`, is below `wins`.
+    #[must_use]
+    pub fn random(mut self, random: impl Fn() -> u32 + Send + Sync + 'static) -> Self {
+        self.random = Arc::new(random);
+        self
+    }
+}
+
+impl fmt::Debug for Lottery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Lottery({} of {})", self.wins, self.of)
+    }
+}
+
+impl Shared {
+    /// Sweeps if this commit wins.
+    pub(crate) fn draw(&self) {
+        let Some(lottery) = &self.lottery else {
+            return;
+        };
+        let number = (lottery.random)();
+        if number
+            .checked_rem(lottery.of)
+            .is_some_and(|n| n >= lottery.wins)
+        {
+            return;
+        }
+        let Ok(turn) = lottery.turn.clone().try_lock_owned() else {
+            return;
+        };
+        let (store, limit) = (self.store.clone(), self.locks.store_timeout);
+        let mut sweep = Sweep::default();
+        sweep.keep_tombstones = sweep.keep_tombstones.max(self.max_request_age);
+        // Refused without a runtime and during a shutdown: then there will be other winners.
+        let _ = self.tasks.spawn(async move {
+            batch(call(limit, store.sweep(sweep))).await;
+            drop(turn);
+        });
     }
 }

@@ -18,6 +18,7 @@ use crate::extract::MainKey;
 use crate::lock::{Keeper, LockConfig, Tasks};
 use crate::request::{RequestHead, RequestInfo};
 use crate::shared::{ClientIp, Lifetimes, OnError, Predicate, Shared};
+use crate::sweep::Lottery;
 
 const FORTNIGHT: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
@@ -53,6 +54,7 @@ pub struct SessionLayerBuilder {
     lock_for: Option<Predicate>,
     client_ip: Option<ClientIp>,
     on_error: Option<OnError>,
+    lottery: Option<Lottery>,
 }
 
 impl SessionLayerBuilder {
@@ -81,6 +83,7 @@ impl SessionLayerBuilder {
             lock_for: None,
             client_ip: None,
             on_error: None,
+            lottery: None,
         }
     }
 
@@ -219,6 +222,12 @@ impl SessionLayerBuilder {
         self
     }
 
+    /// Has some of the commits sweep the store, where nothing else does. Default: none.
+    pub fn lottery(mut self, lottery: Lottery) -> Self {
+        self.lottery = Some(lottery);
+        self
+    }
+
     /// Checks the configuration.
     ///
     /// # Errors
@@ -283,6 +292,7 @@ impl SessionLayerBuilder {
             lock_for: self.lock_for,
             client_ip: self.client_ip,
             on_error: self.on_error,
+            lottery: self.lottery,
         };
         SessionLayer {
             shared: Arc::new(shared),

@@ -150,6 +150,7 @@ async fn save_live(shared: &Shared, work: Work, grant: Grant) -> Result<Saved, E
         let committing = grant.commit(View { head, data, now }, Commit::Put(change, patch));
         let (head, now) = committing.outcome().await?;
         debug!(session.id = %head.id, version = head.version, "session committed");
+        shared.draw();
         (head, now)
     } else if always {
         grant
@@ -209,6 +210,7 @@ async fn start(
     let token = Token::new(new.id, secret);
     let head = create_stored(shared, doomed, new).await?;
     debug!(session.id = %head.id, "session created");
+    shared.draw();
     let now = head.created_at;
     let cookie = Some(cookie_of(shared, &token, &head, now)?);
     let origin = Origin::Live(head, now);

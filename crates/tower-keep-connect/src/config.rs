@@ -1,0 +1,199 @@
+//! What is known of a store before it is opened.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+use tower_keep::DynStore;
+
+use crate::ConnectError;
+use crate::scheme::Target;
+
+/// A URL, and the options that do not belong into one.
+///
+/// An option that is not set has the store's own default. One that the store does not have is an
+/// error when it is connected. Stores have more options on their builders: make such a store
+/// there, and a [`DynStore`] of it.
+///
+/// | option | stores | |
+/// |---|---|---|
+/// | `table` | SQL | name of the table, default `keep_sessions` |
+/// | `schema` | PostgreSQL, MySQL | where the table is, if not in the connection's default |
+/// | `migrate` | SQL | whether to make the table if it is not there, default yes |
+/// | `max_connections` | SQL | default 10; SQLite: those that read, default 4 |
+/// | `prefix` | Redis | what keys begin with, default `keep:` |
+/// | `timeout` | SQL, Redis | how long a step waits: for a connection (PostgreSQL, MySQL, default 5 s), for another process that writes (SQLite, default 5 s), for its answer (Redis, default 3 s) |
+/// | `max_data` | all but memory | most bytes of a session's data, default 1 MiB |
+/// | `capacity` | memory | most sessions, default no limit |
+///
+/// # From a file
+/// It can be deserialized; `url` is required, what is unknown is refused. Spans are texts with
+/// their units, as [humantime](https://docs.rs/humantime) reads them: `"500ms"`, `"1m 30s"`.
+///
+/// ```
+/// use tower_keep_connect::StoreConfig;
+///
+/// let config: StoreConfig = serde_json::from_str(
+///     r#"{ "url": "postgres://shop:secret@db/shop", "timeout": "2s", "max_connections": 20 }"#,
+/// )?;
+/// assert_eq!(config.shown_url(), "postgres://db/shop");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+///
+/// # In code
+/// ```
+/// # #[cfg(feature = "sqlite")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use tower_keep_connect::StoreConfig;
+///
+/// # let dir = tempfile::tempdir()?;
+/// let file = dir.path().join("sessions.db");
+/// let store = StoreConfig::new(format!("sqlite:{}", file.display()))
+///     .table("shop_sessions")
+///     .connect()
+///     .await?;
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "sqlite"))]
+/// # fn main() {}
+/// ```
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[must_use]
+pub struct StoreConfig {
+    pub(crate) url: String,
+    pub(crate) table: Option<String>,
+    pub(crate) schema: Option<String>,
+    pub(crate) migrate: Option<bool>,
+    pub(crate) max_connections: Option<u32>,
+    pub(crate) prefix: Option<String>,
+    #[serde(default, deserialize_with = "span")]
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) max_data: Option<usize>,
+    pub(crate) capacity: Option<usize>,
+}
+
+impl StoreConfig {
+    /// A store at this URL, with its defaults. See the [crate] for what URLs there are.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            table: None,
+            schema: None,
+            migrate: None,
+            max_connections: None,
+            prefix: None,
+            timeout: None,
+            max_data: None,
+            capacity: None,
+        }
+    }
+
+    /// SQL: the table's name.
+    pub fn table(mut self, name: impl Into<String>) -> Self {
+        self.table = Some(name.into());
+        self
+    }
+
+    /// PostgreSQL: the schema that the table is in; MySQL: the database. It must exist.
+    pub fn schema(mut self, name: impl Into<String>) -> Self {
+        self.schema = Some(name.into());
+        self
+    }
+
+    /// SQL: whether to make the table, if it is not there, while connecting. Default yes.
+    pub fn migrate(mut self, migrate: bool) -> Self {
+        self.migrate = Some(migrate);
+        self
+    }
+
+    /// SQL: how many connections are open at most; SQLite: how many that read.
+    pub fn max_connections(mut self, connections: u32) -> Self {
+        self.max_connections = Some(connections);
+        self
+    }
+
+    /// Redis: what every key begins with.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = Some(prefix.into());
+        self
+    }
+
+    /// SQL, Redis: how long a step of the store waits.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// All but memory: how many bytes a session's data may take.
+    pub fn max_data(mut self, bytes: usize) -> Self {
+        self.max_data = Some(bytes);
+        self
+    }
+
+    /// Memory: how many sessions there may be.
+    pub fn capacity(mut self, sessions: usize) -> Self {
+        self.capacity = Some(sessions);
+        self
+    }
+
+    /// The URL as people may see it: without user, password and parameters.
+    #[must_use]
+    pub fn shown_url(&self) -> String {
+        Target::of(&self.url).map_or_else(|_| "…".to_owned(), |target| target.shown())
+    }
+
+    /// Opens the store. SQL tables are made unless [`migrate`](Self::migrate) is off.
+    ///
+    /// # Errors
+    /// [`ConnectError::Store`] if the store cannot be opened or reached; the others if the
+    /// configuration is wrong.
+    pub async fn connect(&self) -> Result<DynStore, ConnectError> {
+        let target = Target::of(&self.url)?;
+        let supported = target.kind.options();
+        if let Some(option) = self.options().find(|option| !supported.contains(option)) {
+            let scheme = target.scheme;
+            return Err(ConnectError::UnsupportedOption { scheme, option });
+        }
+        crate::stores::open(target, self).await
+    }
+
+    /// Those that are set.
+    fn options(&self) -> impl Iterator<Item = &'static str> {
+        [
+            ("table", self.table.is_some()),
+            ("schema", self.schema.is_some()),
+            ("migrate", self.migrate.is_some()),
+            ("max_connections", self.max_connections.is_some()),
+            ("prefix", self.prefix.is_some()),
+            ("timeout", self.timeout.is_some()),
+            ("max_data", self.max_data.is_some()),
+            ("capacity", self.capacity.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(name, is_set)| is_set.then_some(name))
+    }
+}
+
+impl fmt::Debug for StoreConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreConfig")
+            .field("url", &self.shown_url())
+            .field("table", &self.table)
+            .field("schema", &self.schema)
+            .field("migrate", &self.migrate)
+            .field("max_connections", &self.max_connections)
+            .field("prefix", &self.prefix)
+            .field("timeout", &self.timeout)
+            .field("max_data", &self.max_data)
+            .field("capacity", &self.capacity)
+            .finish()
+    }
+}
+
+fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| humantime::parse_duration(&text).map_err(serde::de::Error::custom))
+        .transpose()
+}

@@ -1,0 +1,53 @@
+//! Opening the stores of this build.
+
+#[cfg(all(feature = "file", unix))]
+mod file;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "redis"))]
+mod server;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+mod sql;
+
+use tower_keep::{DynStore, MemoryStore};
+
+use crate::scheme::{Kind, Target};
+use crate::{ConnectError, StoreConfig};
+
+/// Opens the store. What has no arm is not in this build.
+pub(crate) async fn open(
+    target: Target<'_>,
+    config: &StoreConfig,
+) -> Result<DynStore, ConnectError> {
+    match target.kind {
+        Kind::Memory => memory(target, config),
+        #[cfg(all(feature = "file", unix))]
+        Kind::File => file::open(target, config).await,
+        #[cfg(feature = "sqlite")]
+        Kind::Sqlite => sql::sqlite(target, config).await,
+        #[cfg(feature = "postgres")]
+        Kind::Postgres => sql::postgres(target, config).await,
+        #[cfg(feature = "mysql")]
+        Kind::MySql => sql::mysql(target, config).await,
+        #[cfg(feature = "redis")]
+        Kind::Redis => redis::server(target, config).await,
+        #[cfg(feature = "redis")]
+        Kind::RedisUnix => redis::socket(target, config).await,
+        #[cfg(feature = "redis-cluster")]
+        Kind::RedisCluster => redis::cluster(target, config).await,
+        _ => {
+            let (scheme, feature) = (target.scheme, target.kind.feature());
+            Err(ConnectError::NotInThisBuild { scheme, feature })
+        }
+    }
+}
+
+fn memory(target: Target<'_>, config: &StoreConfig) -> Result<DynStore, ConnectError> {
+    if !target.rest.trim_matches('/').is_empty() {
+        return Err(target.invalid("nothing comes behind `memory:`"));
+    }
+    let store = config
+        .capacity
+        .map_or_else(MemoryStore::new, MemoryStore::with_capacity);
+    Ok(DynStore::new(store))
+}
