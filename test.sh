@@ -59,6 +59,10 @@ start_servers() {
 
 run_tests() {
     echo "test.sh: cargo test --workspace --all-features${KEEP_HEAVY:+ (heavy, $KEEP_TEST_MINUTES minutes)}"
+    run_to_end cargo_test
+}
+
+cargo_test() {
     cargo test --workspace --all-features --no-fail-fast 2>&1 | tee "$log"
 }
 

@@ -3,14 +3,15 @@
 # Interface of scripts/servers/NAME.sh, which sources this file: a function `start_NAME` that exports
 # KEEP_NAME_URL. If that variable is set already, the server it names is used and none is started.
 # A caller sources the files it needs, calls `start_NAME`, and everything that was started is stopped,
-# and its directory removed, when the calling shell exits, also after a failure or Ctrl-C.
+# and its directory removed, when the calling shell exits, also after a failure or Ctrl-C. What takes
+# long should run by `run_to_end`, so that a signal does not wait for it.
 
 if [[ -n ${KEEP_SERVERS_LIB:-} ]]; then
     return 0
 fi
 KEEP_SERVERS_LIB=1
 
-keep_server_pids=()
+keep_running=
 keep_server_dir=
 
 # find_or_install PACKAGE BINARY: prints the path of BINARY, after installing the Debian package
@@ -81,10 +82,25 @@ server_dir() {
     mkdir -p "$REPLY"
 }
 
-# stop_later PID: have this process stopped when the shell exits. Not to be called in a subshell.
+# stop_later PID: have this process stopped when the shell exits, as every other that it has in the
+# background. Not to be called in a subshell.
 stop_later() {
-    keep_server_pids+=("$1")
     _stop_on_exit
+}
+
+# run_to_end COMMAND...: runs it and returns its status; it is ended when the shell exits. Bash would
+# put off its traps until a command in the foreground ends, and a command in the background ignores
+# Ctrl-C, so it gets a process group of its own. Not to be called in a subshell.
+run_to_end() {
+    local status=0
+    _stop_on_exit
+    set -m
+    "$@" </dev/null &
+    set +m
+    keep_running=$!
+    wait "$keep_running" || status=$?
+    keep_running=
+    return "$status"
 }
 
 _stop_on_exit() {
@@ -93,11 +109,18 @@ _stop_on_exit() {
     trap 'exit 143' TERM HUP
 }
 
-# stop_servers: stops what was started, in reverse order, and removes its directory.
+# stop_servers: ends what runs, stops the servers, also one that is just starting, and removes their
+# directory.
 stop_servers() {
-    local i pid tries
-    for ((i = ${#keep_server_pids[@]} - 1; i >= 0; i--)); do
-        pid=${keep_server_pids[i]}
+    local pid tries pids
+    # A second Ctrl-C must not leave any of them.
+    trap '' INT TERM HUP
+    if [[ -n $keep_running ]]; then
+        kill -INT -- "-$keep_running" 2>/dev/null || true
+        keep_running=
+    fi
+    mapfile -t pids < <(jobs -p)
+    for pid in "${pids[@]}"; do
         kill -TERM "$pid" 2>/dev/null || continue
         for ((tries = 0; tries < 100; tries++)); do
             kill -0 "$pid" 2>/dev/null || continue 2
@@ -105,7 +128,6 @@ stop_servers() {
         done
         kill -KILL "$pid" 2>/dev/null || true
     done
-    keep_server_pids=()
     if [[ -n $keep_server_dir ]]; then
         rm -rf "$keep_server_dir"
         keep_server_dir=

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use redis::{Cmd, RedisResult, Value};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tower_keep_core::{StoreError, StoreErrorKind};
 
 use crate::link::Link;
@@ -19,7 +20,8 @@ pub(crate) const LINKS: usize = 4;
 pub(crate) struct Confirmation {
     replicas: u64,
     timeout: Duration,
-    links: Vec<Mutex<Link>>,
+    /// Each with whose turn it is.
+    links: Vec<(Mutex<()>, Link)>,
     next: AtomicUsize,
 }
 
@@ -28,7 +30,10 @@ impl Confirmation {
         Self {
             replicas,
             timeout,
-            links: links.into_iter().map(Mutex::new).collect(),
+            links: links
+                .into_iter()
+                .map(|link| (Mutex::default(), link))
+                .collect(),
             next: AtomicUsize::new(0),
         }
     }
@@ -36,7 +41,7 @@ impl Confirmation {
     /// Runs a command on `key`, and tells how many replicas have what it wrote.
     pub(crate) async fn run(&self, cmd: Cmd, key: &[u8]) -> RedisResult<(Value, u64)> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.links.len().max(1);
-        let Some(link) = self.links.get(turn) else {
+        let Some((turn, link)) = self.links.get(turn) else {
             return Err((redis::ErrorKind::Client, "no connection for commits").into());
         };
         let mut pipeline = redis::pipe();
@@ -44,10 +49,17 @@ impl Confirmation {
         // Zero would wait without end.
         let millis = self.timeout.as_millis().max(1).to_string();
         pipeline.cmd("WAIT").arg(self.replicas).arg(millis);
-        let mut values = link.lock().await.run_both(pipeline, key).await?.into_iter();
-        let value = values.next().unwrap_or(Value::Nil).extract_error()?;
-        let confirmed = values.next().unwrap_or(Value::Nil).extract_error()?;
+        let turn = turn.lock().await;
+        let mut values = link.run_both(pipeline, key).await?.into_iter();
+        drop(turn);
+        let value = values.next().unwrap_or(Value::Nil);
+        let confirmed = values.next().unwrap_or(Value::Nil);
         Ok((value, redis::from_redis_value(confirmed)?))
+    }
+
+    /// As [`Link::doubt`].
+    pub(crate) fn doubt(&self, began: Instant) {
+        self.links.iter().for_each(|(_, link)| link.doubt(began));
     }
 
     pub(crate) fn judge(&self, confirmed: u64) -> Result<(), StoreError> {

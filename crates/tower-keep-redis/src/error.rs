@@ -12,7 +12,16 @@ pub(crate) fn from_redis(error: &RedisError) -> StoreError {
     };
     let message = match error.kind() {
         ErrorKind::Io if error.is_timeout() => "Redis did not answer in time".to_owned(),
-        ErrorKind::Io => "the connection to Redis failed".to_owned(),
+        ErrorKind::Io if error.is_connection_dropped() && !error.is_connection_refusal() => {
+            "Redis closed the connection; a port for TLS does so unless the URL is `rediss://`"
+                .to_owned()
+        }
+        ErrorKind::Io => tls_failure(error)
+            .unwrap_or("the connection to Redis failed")
+            .to_owned(),
+        ErrorKind::MasterNameNotFoundBySentinel => {
+            "no sentinel knows a primary of this name that is alive".to_owned()
+        }
         ErrorKind::AuthenticationFailed => "Redis refused the user name or password".to_owned(),
         ErrorKind::InvalidClientConfig => "the URL or the configuration is not valid".to_owned(),
         ErrorKind::Server(ServerErrorKind::NoPerm) => {
@@ -28,6 +37,19 @@ pub(crate) fn from_redis(error: &RedisError) -> StoreError {
         _ => error.category().to_owned(),
     };
     StoreError::new(kind, message)
+}
+
+#[cfg(feature = "tls")]
+use crate::tls::failure as tls_failure;
+
+#[cfg(not(feature = "tls"))]
+fn tls_failure(_: &RedisError) -> Option<&'static str> {
+    None
+}
+
+/// What is asked for cannot be.
+pub(crate) fn invalid(why: &'static str) -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable, why)
 }
 
 pub(crate) fn timed_out() -> StoreError {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use redis::{Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 use tower_keep_core::{SessionId, StoreError};
 
 use crate::confirmation::Confirmation;
@@ -74,7 +75,10 @@ impl Inner {
         let tries = async {
             match self.try_step(script, key, confirmation, &args).await {
                 // Often it was closed long before, for being idle, and nobody has noticed.
-                Err(error) if script.repeatable && error.is_connection_dropped() => {
+                Err(error)
+                    if script.repeatable && error.is_connection_dropped()
+                        || self.link.was_refused(&error) =>
+                {
                     self.try_step(script, key, confirmation, &args).await
                 }
                 result => result,
@@ -111,10 +115,15 @@ impl Inner {
         &self,
         call: impl Future<Output = RedisResult<T>>,
     ) -> Result<T, StoreError> {
-        match tokio::time::timeout(self.timeout, call).await {
-            Ok(result) => result.map_err(|error| from_redis(&error)),
-            Err(_) => Err(timed_out()),
+        let began = Instant::now();
+        if let Ok(result) = tokio::time::timeout(self.timeout, call).await {
+            return result.map_err(|error| from_redis(&error));
         }
+        self.link.doubt(began);
+        if let Some(confirmation) = &self.confirmation {
+            confirmation.doubt(began);
+        }
+        Err(timed_out())
     }
 
     /// One page of the keys from `cursor` on, and where the next one begins; zero at the end.

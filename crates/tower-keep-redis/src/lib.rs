@@ -45,22 +45,38 @@
 //! data in one each; and one sorted set for each user with sessions, `keep:user{<digest>}`, of
 //! their ids. There is no cookie and no secret, only the secret's digest. The account of an
 //! application with access control needs `EVALSHA`, `EVAL`, `TIME`, `HGET`, `HMGET`, `HSET`,
-//! `HDEL`, `PEXPIREAT`, `ZADD`, `ZREM`, `ZSCORE`, `ZRANGE`, `ZREVRANGE`, `ZREMRANGEBYSCORE`, `PUBLISH`, `SUBSCRIBE` and `PING`, on keys and channels with the prefix.
+//! `HDEL`, `PEXPIREAT`, `ZADD`, `ZREM`, `ZSCORE`, `ZRANGE`, `ZREVRANGE`, `ZREMRANGEBYSCORE`,
+//! `PUBLISH`, `SUBSCRIBE` and `PING`, on keys and channels with the prefix; under Sentinel also
+//! `ROLE`, and the account on the sentinels `SENTINEL MASTERS` and `ROLE`.
 //!
 //! # Features
 //!
 //! - `cluster`: Redis Cluster, by `RedisStoreBuilder::connect_cluster`. A session is in one slot.
+//! - `sentinel`: Redis Sentinel, by `RedisStoreBuilder::connect_sentinel`. When its connection
+//!   breaks, a step has no answer in time or is refused by what has become a replica, the store
+//!   asks the sentinels for the primary, and goes there. It never goes back to an old one by
+//!   itself.
+//! - `tls`: `rediss://` URLs, by rustls with ring. The operating system's authorities are trusted
+//!   unless `RedisStoreBuilder::tls_authorities` names others;
+//!   `RedisStoreBuilder::tls_client_certificate` shows who is calling. If the application has not
+//!   chosen rustls's `CryptoProvider` for the process, connecting chooses ring, as rustls itself
+//!   would. Sentinel and Cluster take the same settings, and their use over TLS is not tested.
 //!
 //! [tower-keep]: https://docs.rs/tower-keep
 
 mod builder;
 mod confirmation;
+mod connect;
 mod error;
 mod format;
 mod inner;
 mod link;
 mod script;
+#[cfg(feature = "sentinel")]
+mod sentinel;
 mod store;
+#[cfg(feature = "tls")]
+mod tls;
 mod users;
 mod wakeups;
 

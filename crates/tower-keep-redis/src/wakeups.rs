@@ -7,13 +7,13 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::ops::ControlFlow;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use redis::aio::PubSub;
-use redis::{Client, RedisError};
+use redis::{Client, ErrorKind, RedisError};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tower_keep_core::{SessionId, StoreError, WAIT_MARK, Wakeups};
@@ -29,13 +29,31 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 pub(crate) struct Subscriber {
     shared: Arc<Shared>,
     /// To the task that listens, if there is one.
-    task: Mutex<Option<mpsc::UnboundedSender<SessionId>>>,
+    task: Mutex<Option<mpsc::UnboundedSender<()>>>,
+}
+
+/// The servers that hear everything published; one at a time is listened to.
+pub(crate) enum Publishers {
+    Clients(Vec<Client>),
+    #[cfg(feature = "sentinel")]
+    Sentinels(Arc<crate::sentinel::Sentinels>),
+}
+
+impl Publishers {
+    /// Completes when it is time to listen to another server.
+    async fn moved(&self) {
+        match self {
+            #[cfg(feature = "sentinel")]
+            // It fails if there is nobody left to tell.
+            Self::Sentinels(sentinels) => drop(sentinels.moves().changed().await),
+            Self::Clients(_) => std::future::pending().await,
+        }
+    }
 }
 
 struct Shared {
     inner: Arc<Inner>,
-    /// Servers that hear everything published; one at a time is listened to.
-    clients: Vec<Client>,
+    publishers: Publishers,
     waiting: Mutex<HashMap<SessionId, Entry>>,
 }
 
@@ -46,22 +64,22 @@ struct Entry {
 }
 
 impl Subscriber {
-    pub(crate) fn new(inner: Arc<Inner>, clients: Vec<Client>) -> Self {
+    pub(crate) fn new(inner: Arc<Inner>, publishers: Publishers) -> Self {
         Self {
             shared: Arc::new(Shared {
                 inner,
-                clients,
+                publishers,
                 waiting: Mutex::default(),
             }),
             task: Mutex::default(),
         }
     }
 
-    /// Has the task look after this session, starting it if it is not there or went away with its
-    /// runtime. Without a runtime there are no wake-ups.
-    fn attend(&self, id: SessionId) {
+    /// Has the task listen, starting it if it is not there or went away with its runtime. Without
+    /// a runtime there are no wake-ups.
+    fn listen(&self) {
         let mut task = lock(&self.task);
-        if task.as_ref().is_some_and(|task| task.send(id).is_ok()) {
+        if task.as_ref().is_some_and(|task| task.send(()).is_ok()) {
             return;
         }
         if let Ok(runtime) = Handle::try_current() {
@@ -76,7 +94,7 @@ impl Subscriber {
 impl Wakeups for Subscriber {
     fn released(&self, id: SessionId) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         let mut registered = Registered::new(&self.shared, id);
-        self.attend(id);
+        self.listen();
         Box::pin(async move {
             // An error would mean that nobody can tell any more.
             let _ = registered.released.changed().await;
@@ -122,10 +140,10 @@ impl Drop for Registered<'_> {
 
 impl Shared {
     /// Listens as long as there is a store, whatever becomes of the connection.
-    async fn run(self: Arc<Self>, mut requests: mpsc::UnboundedReceiver<SessionId>) {
+    async fn run(self: Arc<Self>, mut requests: mpsc::UnboundedReceiver<()>) {
         let mut pause = PAUSES.0;
-        for client in self.clients.iter().cycle() {
-            match self.connect(client).await {
+        for turn in 0.. {
+            match self.connect(turn).await {
                 Ok(channel) => {
                     pause = PAUSES.0;
                     // What was published before is lost, so each has to be asked about.
@@ -150,9 +168,18 @@ impl Shared {
         }
     }
 
-    async fn connect(&self, client: &Client) -> Result<PubSub, StoreError> {
+    async fn connect(&self, turn: usize) -> Result<PubSub, StoreError> {
         self.inner
             .in_time(async {
+                let client = match &self.publishers {
+                    Publishers::Clients(clients) => {
+                        clients.get(turn % clients.len().max(1)).cloned()
+                    }
+                    #[cfg(feature = "sentinel")]
+                    Publishers::Sentinels(sentinels) => Some(sentinels.primary().await?),
+                };
+                let none = (ErrorKind::InvalidClientConfig, "no server to listen to");
+                let client = client.ok_or(none)?;
                 let mut pubsub = client.get_async_pubsub().await?;
                 pubsub.subscribe(&self.inner.channel).await?;
                 Ok::<_, RedisError>(pubsub)
@@ -164,25 +191,27 @@ impl Shared {
     async fn listen(
         self: &Arc<Self>,
         mut channel: PubSub,
-        requests: &mut mpsc::UnboundedReceiver<SessionId>,
+        requests: &mut mpsc::UnboundedReceiver<()>,
     ) -> ControlFlow<()> {
         let mut messages = channel.on_message();
+        let mut moved = pin!(self.publishers.moved());
         loop {
             tokio::select! {
+                () = &mut moved => return ControlFlow::Continue(()),
                 message = messages.next() => match message {
                     Some(message) => self.wake(message.get_payload_bytes()),
                     None => return ControlFlow::Continue(()),
                 },
-                request = requests.recv() => match request {
-                    Some(id) => drop(tokio::spawn(self.clone().mark(id))),
-                    None => return ControlFlow::Break(()),
+                // Who waits now is refused after this, and so marks the record.
+                request = requests.recv() => if request.is_none() {
+                    return ControlFlow::Break(());
                 },
             }
         }
     }
 
     /// Without anybody who waits there is no hurry to connect again.
-    async fn idle(&self, requests: &mut mpsc::UnboundedReceiver<SessionId>) -> ControlFlow<()> {
+    async fn idle(&self, requests: &mut mpsc::UnboundedReceiver<()>) -> ControlFlow<()> {
         if lock(&self.waiting).is_empty() && requests.recv().await.is_none() {
             return ControlFlow::Break(());
         }

@@ -1,14 +1,18 @@
 //! Redis Cluster: three primaries with a replica each.
 
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::thread;
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use tokio::runtime::Runtime;
 use tower_keep_core::{SessionStore, Token};
 use tower_keep_redis::{RedisStore, RedisStoreBuilder};
-use tower_keep_testkit::conformance::{Harness, cases, run_case};
+use tower_keep_testkit::conformance::Harness;
 
 use crate::app::{COOKIE, Client, client, locks};
+use crate::conformance::by_itself;
 use crate::server::{Server, prefix};
 
 struct Cluster(Vec<Server>);
@@ -35,7 +39,7 @@ impl Cluster {
             .status();
         assert!(created.unwrap().success(), "redis-cli makes no cluster");
         for primary in &nodes[..3] {
-            primary.has_replica().await;
+            primary.has_replicas(1).await;
         }
         Self(nodes)
     }
@@ -92,19 +96,21 @@ async fn sessions_are_spread_and_each_is_in_one_slot() {
         let size: u64 = redis::cmd("DBSIZE").query_async(&mut client).await.unwrap();
         assert!(size > 0, "a node without sessions");
     }
-
-    // Some need to sweep, which a cluster leaves to Redis.
-    let ours = |name: &&str| {
-        let group = name.split("::").next().unwrap();
-        !["sweep", "queue", "queue_ends", "differential"].contains(&group)
-            && !["create::after_a_sweep", "destroy::is_final"].contains(name)
-    };
-    let cluster = &cluster;
-    for name in cases().map(|(name, _)| name).filter(ours) {
-        let harness = || async move { Harness::new(cluster.connect(builder()).await) };
-        run_case(name, harness).await.unwrap();
-    }
 }
+
+/// The cluster of the cases below, which share it until the process ends.
+fn shared() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    let start = || Runtime::new().unwrap().block_on(Cluster::start());
+    CLUSTER.get_or_init(|| thread::spawn(start).join().unwrap())
+}
+
+async fn harness() -> Harness {
+    let store = shared().connect(by_itself(builder())).await;
+    Harness::new(store).expires_by_itself()
+}
+
+tower_keep_testkit::conformance_tests!(harness);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn confirmed_commits_survive_the_death_of_a_primary() {

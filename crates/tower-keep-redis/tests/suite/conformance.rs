@@ -1,18 +1,35 @@
-//! The store contract.
+//! The store contract, with what is over swept and with it left to Redis.
 
+use std::time::Duration;
+
+use tower_keep_redis::{RedisStore, RedisStoreBuilder};
 use tower_keep_testkit::conformance::Harness;
 
 use crate::server::{prefix, shared_url};
-use tower_keep_redis::RedisStore;
 
-async fn harness() -> Harness {
-    let store = RedisStore::builder()
-        .prefix(prefix())
-        .scan_to_sweep(true)
-        .connect(shared_url())
-        .await
-        .unwrap();
-    Harness::new(store)
+/// For harnesses that leave it to Redis to remove what is over.
+pub(crate) fn by_itself(builder: RedisStoreBuilder) -> RedisStoreBuilder {
+    builder.keep_expired(Duration::from_secs(5))
 }
 
-tower_keep_testkit::conformance_tests!(harness);
+mod swept {
+    use super::*;
+
+    async fn harness() -> Harness {
+        let builder = RedisStore::builder().prefix(prefix()).scan_to_sweep(true);
+        Harness::new(builder.connect(shared_url()).await.unwrap())
+    }
+
+    tower_keep_testkit::conformance_tests!(harness);
+}
+
+mod left_to_redis {
+    use super::*;
+
+    async fn harness() -> Harness {
+        let builder = by_itself(RedisStore::builder().prefix(prefix()));
+        Harness::new(builder.connect(shared_url()).await.unwrap()).expires_by_itself()
+    }
+
+    tower_keep_testkit::conformance_tests!(harness);
+}

@@ -27,7 +27,11 @@ mod replicas;
 mod round_trips;
 #[cfg(test)]
 mod secrets;
+#[cfg(all(test, feature = "sentinel"))]
+mod sentinel;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
 mod storage;
+#[cfg(all(test, feature = "tls"))]
+mod tls;

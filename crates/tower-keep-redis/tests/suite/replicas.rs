@@ -16,7 +16,7 @@ async fn pair() -> (Server, Server) {
     let primary = Server::start(&["--repl-diskless-sync-delay", "0"]);
     let port = primary.port().to_string();
     let replica = Server::start(&["--replicaof", "127.0.0.1", &port]);
-    primary.has_replica().await;
+    primary.has_replicas(1).await;
     (primary, replica)
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -14,13 +15,13 @@ use tower_keep_core::CommitId;
 /// Starts the server, and stops it by the signal that it reads. When standard input ends, which it
 /// does however the test process ends, it also removes the directory.
 const KEEPER: &str = r#"
-port=$1 dir=$2
-shift 2
-redis-server --bind 127.0.0.1 --port "$port" --dir "$dir" --save '' "$@" >>"$dir/log" 2>&1 &
+dir=$1
+shift
+redis-server "$@" >>"$dir/log" 2>&1 &
 pid=$!
 echo $pid
 exec >/dev/null
-trap '' INT
+trap '' INT TERM HUP
 read -r signal || { signal=TERM; end=yes; }
 kill -"$signal" $pid 2>/dev/null
 kill -CONT $pid 2>/dev/null
@@ -29,24 +30,50 @@ wait $pid
 exit 0
 "#;
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    /// Its port is for TLS alone.
+    Tls,
+    Sentinel,
+}
+
 /// A `redis-server` of its own.
 #[derive(Debug)]
 pub(crate) struct Server {
+    kind: Kind,
     keeper: Child,
     pid: u32,
     port: u16,
     dir: PathBuf,
+    /// Or, of a sentinel, the lines of its file.
     args: Vec<String>,
 }
 
 impl Server {
     /// Starts one on a free port, with further arguments.
     pub(crate) fn start(args: &[&str]) -> Self {
+        Self::start_kind(Kind::Plain, args)
+    }
+
+    /// As [`start`](Self::start), with its port for TLS.
+    #[cfg(feature = "tls")]
+    pub(crate) fn start_tls(args: &[&str]) -> Self {
+        Self::start_kind(Kind::Tls, args)
+    }
+
+    /// Starts a sentinel with these lines in its file.
+    #[cfg(feature = "sentinel")]
+    pub(crate) fn start_sentinel(lines: &[&str]) -> Self {
+        Self::start_kind(Kind::Sentinel, lines)
+    }
+
+    fn start_kind(kind: Kind, args: &[&str]) -> Self {
         let dir = std::env::temp_dir().join(format!("keep-redis-{:?}", CommitId::unique()));
         let args: Vec<_> = args.iter().map(ToString::to_string).collect();
         let mut log = String::new();
         for _ in 0..3 {
-            match Self::start_on(free_port(), &dir, &args) {
+            match Self::start_on(kind, free_port(), &dir, &args) {
                 Ok(server) => return server,
                 Err(why) => log = why,
             }
@@ -57,12 +84,26 @@ impl Server {
         );
     }
 
-    fn start_on(port: u16, dir: &Path, args: &[String]) -> Result<Self, String> {
+    fn start_on(kind: Kind, port: u16, dir: &Path, args: &[String]) -> Result<Self, String> {
         std::fs::create_dir_all(dir).unwrap();
-        let mut keeper = Command::new("sh")
-            .args(["-c", KEEPER, "sh", &port.to_string()])
-            .arg(dir)
-            .args(args)
+        let mut keeper = Command::new("sh");
+        keeper.args(["-c", KEEPER, "sh"]).arg(dir);
+        if kind == Kind::Sentinel {
+            let file = dir.join("sentinel.conf");
+            std::fs::write(&file, args.join("\n")).unwrap();
+            keeper.arg(file).arg("--sentinel");
+        }
+        if kind == Kind::Tls {
+            keeper.args(["--port", "0", "--tls-port", &port.to_string()]);
+        } else {
+            keeper.args(["--port", &port.to_string()]);
+        }
+        keeper.args(["--bind", "127.0.0.1", "--save", "", "--dir"]);
+        keeper.arg(dir).arg("--unixsocket").arg(dir.join("socket"));
+        if kind != Kind::Sentinel {
+            keeper.args(args);
+        }
+        let mut keeper = keeper
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -71,6 +112,7 @@ impl Server {
         let mut stdout = keeper.stdout.take().unwrap();
         stdout.read_to_string(&mut pid).unwrap();
         let server = Self {
+            kind,
             keeper,
             pid: pid.trim().parse().unwrap(),
             port,
@@ -83,12 +125,15 @@ impl Server {
         Err(std::fs::read_to_string(dir.join("log")).unwrap_or_default())
     }
 
-    /// Waits until this very server answers, and not another that took the port first.
+    /// Waits until it answers. It ends by itself if another one took the port first.
     fn is_up(&self) -> bool {
         let end = Instant::now() + Duration::from_secs(20);
-        let own = format!("process_id:{}\r\n", self.pid);
-        while Instant::now() < end && Path::new(&format!("/proc/{}", self.pid)).exists() {
-            if info(self.port).is_some_and(|info| info.contains(&own)) {
+        let alive = || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid));
+            stat.is_ok_and(|stat| !stat.contains(") Z "))
+        };
+        while Instant::now() < end && alive() {
+            if answers(&self.dir.join("socket")) {
                 return true;
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -114,15 +159,15 @@ impl Server {
     pub(crate) fn start_again(&mut self) {
         // Taken, so that it stays when the old value is dropped.
         let dir = std::mem::take(&mut self.dir);
-        *self = Self::start_on(self.port, &dir, &self.args).unwrap();
+        *self = Self::start_on(self.kind, self.port, &dir, &self.args).unwrap();
     }
 
-    /// Waits until a replica has caught up.
-    pub(crate) async fn has_replica(&self) {
+    /// Waits until so many replicas have caught up.
+    pub(crate) async fn has_replicas(&self, count: u64) {
         let mut client = self.client().await;
         let mut wait = redis::cmd("WAIT");
-        wait.arg(1).arg(100);
-        while wait.query_async::<u64>(&mut client).await.unwrap() < 1 {}
+        wait.arg(count).arg(100);
+        while wait.query_async::<u64>(&mut client).await.unwrap() < count {}
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -130,7 +175,8 @@ impl Server {
     }
 
     pub(crate) async fn client(&self) -> MultiplexedConnection {
-        let client = redis::Client::open(self.url()).unwrap();
+        let socket = self.dir.join("socket");
+        let client = redis::Client::open(format!("unix://{}", socket.display())).unwrap();
         client.get_multiplexed_async_connection().await.unwrap()
     }
 
@@ -150,7 +196,12 @@ impl Server {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/", self.port)
+        let scheme = if self.kind == Kind::Tls {
+            "rediss"
+        } else {
+            "redis"
+        };
+        format!("{scheme}://127.0.0.1:{}/", self.port)
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -168,13 +219,14 @@ impl Drop for Server {
     }
 }
 
-fn info(port: u16) -> Option<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
-    stream.write_all(b"INFO server\r\nQUIT\r\n").ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    Some(answer)
+fn answers(socket: &Path) -> bool {
+    let ask = || {
+        let mut stream = UnixStream::connect(socket)?;
+        stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+        stream.write_all(b"PING\r\n")?;
+        stream.read_exact(&mut [0])
+    };
+    ask().is_ok()
 }
 
 /// The nodes of a cluster take the port that is 10,000 higher too.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tower_keep_core::data::Data;
 use tower_keep_core::{
     CommitId, Created, DynStore, Finish, Finished, HeadChange, Limits, NewSession, Op, Open,
-    Opened, Owner, Put, Record, Revision, SecretHash, SessionId, SessionStore, StoreError,
+    Opened, Owner, Put, Record, Revision, SecretHash, SessionId, SessionStore, StoreError, Sweep,
     Timestamp, View,
 };
 
@@ -17,6 +17,8 @@ use crate::calls::Answer;
 /// Longer than any case takes.
 pub(super) const LONG: Duration = Duration::from_secs(3_600);
 pub(super) const MILLI: Duration = Duration::from_millis(1);
+/// How long a store that removes what is over by itself may take.
+pub(super) const REMOVED_WITHIN: Duration = Duration::from_secs(60);
 
 /// What a store did wrong.
 #[derive(Debug)]
@@ -54,14 +56,17 @@ pub(super) enum Time {
 pub(crate) struct Context {
     pub(super) store: DynStore,
     pub(super) via_local: bool,
+    /// Whether the store removes what is over by itself, and not by `sweep`.
+    pub(super) by_itself: bool,
     time: Time,
 }
 
 impl Context {
-    pub(super) fn new(store: DynStore, time: Time, via_local: bool) -> Self {
+    pub(super) fn new(store: DynStore, time: Time, via_local: bool, by_itself: bool) -> Self {
         Self {
             store,
             via_local,
+            by_itself,
             time,
         }
     }
@@ -129,6 +134,18 @@ impl Context {
         let found = self.store.look(id).await?.record.is_some();
         ensure!(!found, "there is a record after {after}");
         Ok(())
+    }
+
+    /// Sweeps what is over; where the store removes it by itself, waits until it has.
+    pub(super) async fn swept(&self, id: SessionId, sweep: Sweep) -> Result {
+        self.store.sweep(sweep).await?;
+        if self.by_itself {
+            let end = self.now().await?.plus(REMOVED_WITHIN);
+            while self.store.look(id).await?.record.is_some() && self.now().await? < end {
+                self.pass(self.unit()).await?;
+            }
+        }
+        self.nothing(id, "it was over and `sweep` was called").await
     }
 
     /// Creates a session.

@@ -113,8 +113,7 @@ pub(super) async fn is_gone_on_a_tombstone(cx: &Context) -> Result {
 pub(super) async fn after_a_sweep(cx: &Context) -> Result {
     let new = cx.idle_session(cx.unit()).await?;
     cx.pass(cx.unit()).await?;
-    cx.store.sweep(Sweep::default()).await?;
-    cx.nothing(new.id, "`sweep` of an expired session").await?;
+    cx.swept(new.id, Sweep::default()).await?;
     let now = match cx.store.create(&new).await? {
         Created::Done(now) => now,
         other => return Err(unexpected("create", "done", &other)),

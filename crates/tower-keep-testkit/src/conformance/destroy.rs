@@ -100,8 +100,7 @@ pub(super) async fn is_final(cx: &Context) -> Result {
         keep_tombstones: Duration::ZERO,
         ..Sweep::default()
     };
-    cx.store.sweep(sweep).await?;
-    cx.nothing(new.id, "`sweep` of a tombstone").await?;
+    cx.swept(new.id, sweep).await?;
     try_to_revive(cx, &held, leasing(&new, held.owner, LONG)).await?;
     cx.nothing(new.id, "verbs on nothing").await
 }

@@ -398,8 +398,10 @@ impl<'a> Run<'a> {
         for record in records {
             let id = record.head.id;
             let found = self.cx.store.look(id).await?.record;
-            let must_go = record.is_sweepable(before, sweep.keep_tombstones);
-            let may_go = record.is_sweepable(after, sweep.keep_tombstones);
+            let by_itself = self.cx.by_itself;
+            let must_go = !by_itself && record.is_sweepable(before, sweep.keep_tombstones);
+            let may_go = record.is_sweepable(after, sweep.keep_tombstones)
+                || by_itself && record.is_sweepable(after, Duration::ZERO);
             ensure!(!(must_go && found.is_some()), "a sweep leaves what is over");
             ensure!(
                 may_go || found.is_some(),

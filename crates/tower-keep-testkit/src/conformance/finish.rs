@@ -267,6 +267,25 @@ pub(super) async fn releases_by_owner_alone(cx: &Context) -> Result {
     Ok(())
 }
 
+pub(super) async fn tells_who_waits(cx: &Context) -> Result {
+    for op in [put(1), Op::Release, Op::Destroy] {
+        for refused in [false, true] {
+            let new = cx.session().await?;
+            let held = cx.lock(&new, LONG).await?;
+            if refused {
+                cx.opened(leasing(&new, Owner::unique(), LONG), "busy")
+                    .await?;
+            }
+            let waiting = cx.done(&held.finish(op.clone())).await?.waiting;
+            ensure!(
+                waiting == refused,
+                "somebody was refused: {refused}, somebody waits: {waiting}"
+            );
+        }
+    }
+    Ok(())
+}
+
 pub(super) async fn destroys(cx: &Context) -> Result {
     let new = cx.session().await?;
     let finish = cx.lock(&new, LONG).await?.finish(Op::Destroy);

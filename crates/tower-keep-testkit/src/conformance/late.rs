@@ -98,7 +98,10 @@ pub(super) async fn wake_up_comes(cx: &Context) -> Result {
     let new = cx.session().await?;
     for value in 1..=3 {
         let held = cx.lock(&new, LONG).await?;
+        // Who waits asks once more when it listens, so the store learns of it by the refusal.
         let woken = wakeups.released(new.id);
+        cx.opened(leasing(&new, Owner::unique(), LONG), "busy")
+            .await?;
         cx.done(&held.put(value)).await?;
         // One may get lost; that none ever comes would make waiters poll all the time.
         let woken = tokio::time::timeout(Duration::from_secs(10), woken).await;

@@ -40,6 +40,7 @@ macro_rules! __for_each_conformance_case {
                 never_moves_back "a touch never moves a deadline backwards"
                 not_when_refused "who is refused does not touch"
                 with_the_lease "touch and lease are taken in one step, and the view shows it"
+                with_the_lease_only_if_due "a touch that comes with a lease is due at the same threshold"
                 writes_no_data "a touch counts no commit and writes no data"
                 keeps_the_session_alive "the session lives as long as it is used before each deadline"
             }
@@ -56,6 +57,7 @@ macro_rules! __for_each_conformance_case {
                 is_gone_without_a_record "on what is destroyed or was never there it is gone, and makes no record"
                 hands_on_the_lease "the next owner has the lease from the very step of the finish"
                 releases_by_owner_alone "a release looks at the owner alone, and counts no commit"
+                tells_who_waits "every kind of finish tells whether somebody was refused lately"
                 destroys "a destroy leaves a tombstone and is done again when it is tried again"
             }
             head {
@@ -97,7 +99,7 @@ macro_rules! __for_each_conformance_case {
                 dropped_finish "a finish that was dropped took effect once or not at all, and its retry is done"
                 dropped_open "an open that was dropped can be asked again by the same owner"
                 dropped_create "a create that was dropped can be asked again"
-                wake_up_comes "a wake-up comes when the lease is given up"
+                wake_up_comes "a wake-up comes to who was refused when the lease is given up"
             }
             concurrency {
                 increments_are_exact "no update is lost among those who take turns by lease"

@@ -121,6 +121,30 @@ pub(super) async fn with_the_lease(cx: &Context) -> Result {
     Ok(())
 }
 
+pub(super) async fn with_the_lease_only_if_due(cx: &Context) -> Result {
+    let new = cx.session().await?;
+    let owner = Owner::unique();
+    let touching = |due| Open {
+        touch: Some(due),
+        ..leasing(&new, owner, LONG)
+    };
+    let (before, _) = cx.record(new.id).await?;
+    cx.pass(4 * cx.unit()).await?;
+    let in_a_while = if cx.exact() { MILLI } else { LONG };
+    cx.granted(touching(4 * cx.unit() + in_a_while)).await?;
+    let (after, _) = cx.record(new.id).await?;
+    let stands = before.head.idle_deadline == after.head.idle_deadline
+        && before.head.last_seen == after.head.last_seen;
+    ensure!(stands, "a touch with a lease that is not due was made");
+    let view = cx.granted(touching(4 * cx.unit())).await?;
+    let (after, _) = cx.record(new.id).await?;
+    ensure!(
+        after.head.idle_deadline == view.now.plus(LONG) && after.head.last_seen == view.now,
+        "a touch with a lease that is due was not made"
+    );
+    Ok(())
+}
+
 pub(super) async fn writes_no_data(cx: &Context) -> Result {
     let new = cx.session().await?;
     let (mut expected, _) = cx.record(new.id).await?;

@@ -1,6 +1,8 @@
 //! The test kit, tested: stores that are right pass, planted mistakes are found, faults happen.
 
 #[cfg(test)]
+mod by_itself;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod mistake;

@@ -27,6 +27,10 @@ pub(crate) enum Mistake {
     TouchMovesBack,
     /// Every touch is due.
     TouchAlways,
+    /// A touch with a lease is due a millisecond late.
+    LateTouchWithLease,
+    /// Who destroys is not told that somebody waits.
+    DestroyForgetsWaiters,
     /// Expired one millisecond late.
     LateExpiry,
     /// A lease is still live at its end.
@@ -112,6 +116,9 @@ pub(crate) fn mistaken_open(
                 lease.until = lease.until.plus(MILLI);
             }
         }
+        Mistake::LateTouchWithLease if open.lease.is_some() => {
+            open.touch = open.touch.map(|touch| touch + MILLI);
+        }
         Mistake::TouchAlways => open.touch = open.touch.map(|_| Duration::ZERO),
         Mistake::TouchRevives if open.touch.is_some() && record.gone_at.is_none() => {
             record.head.idle_deadline = record.head.idle_deadline.max(now.plus(MILLI));
@@ -167,7 +174,13 @@ pub(crate) fn mistaken_finish(
         }
         _ => {}
     }
-    let (finished, changed) = record.finish(&finish, now);
+    let (mut finished, changed) = record.finish(&finish, now);
+    if let Finished::Done { waiting, .. } = &mut finished
+        && matches!(finish.op, Op::Destroy)
+        && mistake == Mistake::DestroyForgetsWaiters
+    {
+        *waiting = false;
+    }
     if changed {
         if let Op::Put(put) = &finish.op {
             match mistake {

@@ -26,6 +26,12 @@ const MISTAKES: &[(Mistake, &str)] = &[
     (Mistake::NoWaitMark, "open::a_refusal_marks_the_wait"),
     (Mistake::TouchMovesBack, "touch::never_moves_back"),
     (Mistake::TouchAlways, "touch::only_if_due"),
+    (Mistake::TouchAlways, "touch::with_the_lease_only_if_due"),
+    (
+        Mistake::LateTouchWithLease,
+        "touch::with_the_lease_only_if_due",
+    ),
+    (Mistake::DestroyForgetsWaiters, "finish::tells_who_waits"),
     (Mistake::LateExpiry, "open::expires_at_the_idle_deadline"),
     (Mistake::LongLease, "open::takes_over_what_ran_out"),
     (
@@ -84,9 +90,15 @@ async fn every_mistake_is_found_by_its_case() {
     assert!(missed.is_empty(), "not found: {missed:#?}");
 }
 
-/// Mistakes that need two callers at once, a sweep with a small limit, or a retry at just the right
-/// moment, which not every seed brings.
-const OTHERS: &[Mistake] = &[Mistake::CasRaces, Mistake::NoLimit, Mistake::ShortRing];
+/// Mistakes that need two callers at once, a sweep with a small limit, or a retry, a touch or a
+/// refusal at just the right moment, which not every seed brings.
+const OTHERS: &[Mistake] = &[
+    Mistake::CasRaces,
+    Mistake::NoLimit,
+    Mistake::ShortRing,
+    Mistake::LateTouchWithLease,
+    Mistake::DestroyForgetsWaiters,
+];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_sequences_find_nearly_every_mistake_too() {

@@ -32,6 +32,13 @@ impl Simple {
         self.mistake == mistake
     }
 
+    /// Removes records without a word.
+    pub(crate) fn forget(&self, over: impl Fn(&Record, tower_keep_core::Timestamp) -> bool) {
+        let now = self.clock.now();
+        let mut records = self.records.lock().unwrap();
+        records.retain(|_, (record, _)| !over(record, now));
+    }
+
     /// Decides and writes in one step.
     fn step<A>(
         &self,
