@@ -126,6 +126,13 @@ impl Inner {
         Err(timed_out())
     }
 
+    /// The session whose key this is.
+    pub(crate) fn id_of(&self, key: &[u8]) -> Option<SessionId> {
+        let id = key.strip_prefix(self.prefix.as_bytes())?;
+        let id = id.strip_prefix(b"{")?.strip_suffix(b"}")?;
+        std::str::from_utf8(id).ok()?.parse().ok()
+    }
+
     /// One page of the keys from `cursor` on, and where the next one begins; zero at the end.
     pub(crate) async fn page(&self, cursor: u64) -> Result<(u64, Vec<Vec<u8>>), StoreError> {
         let mut cmd = redis::cmd("SCAN");

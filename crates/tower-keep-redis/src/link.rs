@@ -18,6 +18,17 @@ pub(crate) enum Link {
 }
 
 impl Link {
+    /// Whether all keys are on one server, which can then be asked for all of them.
+    pub(crate) const fn is_one_server(&self) -> bool {
+        match self {
+            Self::Single(_) => true,
+            #[cfg(feature = "sentinel")]
+            Self::Sentinel(_) => true,
+            #[cfg(feature = "cluster")]
+            Self::Cluster(_) => false,
+        }
+    }
+
     pub(crate) async fn run(&self, cmd: &Cmd) -> RedisResult<Value> {
         match self {
             Self::Single(manager) => run(manager.clone(), cmd).await,

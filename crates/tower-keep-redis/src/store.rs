@@ -1,13 +1,14 @@
 //! The verbs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{Cmd, Value};
 use tower_keep_core::{
     Created, Expect, Finish, Finished, Looked, NewSession, Op, Open, Opened, Owner, Put, Record,
-    STALE_WINDOW, Scope, SessionId, SessionStore, StoreError, Sweep, Swept, Timestamp, Users, View,
-    WAIT_MARK, Wakeups,
+    STALE_WINDOW, Scope, SessionId, SessionStore, Stats, StoreError, StoreErrorKind, Sweep, Swept,
+    Timestamp, Users, View, WAIT_MARK, Wakeups,
 };
 
 use crate::error::unexpected;
@@ -182,6 +183,38 @@ impl SessionStore for RedisStore {
         let pong: Value = inner.in_time(inner.link.run(&redis::cmd("PING"))).await?;
         drop(pong);
         Ok(())
+    }
+
+    /// Looks through all keys (`SCAN`) and at every session. `None` on a cluster.
+    async fn stats(&self) -> Result<Option<Stats>, StoreError> {
+        let inner = &*self.inner;
+        if !inner.link.is_one_server() {
+            return Ok(None);
+        }
+        // A scan may show a key more than once.
+        let (mut ids, mut cursor) = (BTreeSet::new(), 0);
+        loop {
+            let (next, keys) = inner.page(cursor).await?;
+            ids.extend(keys.iter().filter_map(|key| inner.id_of(key)));
+            if next == 0 {
+                break;
+            }
+            cursor = next;
+        }
+        let mut stats = Stats::default();
+        for id in ids {
+            match self.look(id).await {
+                Ok(Looked { record, now }) => {
+                    if let Some((record, _)) = record {
+                        stats.count(&record, now);
+                    }
+                }
+                Err(error) if error.kind() == StoreErrorKind::Unavailable => return Err(error),
+                // Whatever it is, it is no session that this version can open.
+                Err(_) => {}
+            }
+        }
+        Ok(Some(stats))
     }
 
     fn wakeups(&self) -> Option<&dyn Wakeups> {
