@@ -66,8 +66,10 @@ impl Kind {
     pub(crate) const fn feature(self) -> Option<&'static str> {
         match self {
             Self::File if cfg!(not(unix)) => None,
-            Self::Memory | Self::RedisTls | Self::RedisSentinel => None,
+            Self::Memory => None,
             Self::RedisCluster => Some("redis-cluster"),
+            Self::RedisTls => Some("redis-tls"),
+            Self::RedisSentinel => Some("redis-sentinel"),
             other => Some(other.driver()),
         }
     }

@@ -33,8 +33,13 @@ pub(crate) async fn open(
         Kind::Redis => redis::server(target, config).await,
         #[cfg(feature = "redis")]
         Kind::RedisUnix => redis::socket(target, config).await,
+        #[cfg(feature = "redis-tls")]
+        Kind::RedisTls => redis::server(target, config).await,
+        #[cfg(feature = "redis-sentinel")]
+        Kind::RedisSentinel => redis::sentinel(target, config).await,
         #[cfg(feature = "redis-cluster")]
         Kind::RedisCluster => redis::cluster(target, config).await,
+        #[allow(unreachable_patterns, reason = "with all features none is missing")]
         _ => {
             let (scheme, feature) = (target.scheme, target.kind.feature());
             Err(ConnectError::NotInThisBuild { scheme, feature })

@@ -10,6 +10,8 @@
 mod cluster;
 #[cfg(test)]
 mod refused;
+#[cfg(all(test, feature = "redis-sentinel"))]
+mod sentinel;
 #[cfg(test)]
 mod session;
 #[cfg(test)]

@@ -57,6 +57,12 @@ async fn a_store_that_was_not_compiled_in_names_its_feature() {
             cfg!(feature = "redis-cluster"),
             "redis-cluster",
         ),
+        (
+            "redis+sentinel://h/s",
+            cfg!(feature = "redis-sentinel"),
+            "redis-sentinel",
+        ),
+        ("rediss://h", cfg!(feature = "redis-tls"), "redis-tls"),
     ] {
         if is_in {
             continue;
@@ -73,19 +79,6 @@ async fn a_store_that_was_not_compiled_in_names_its_feature() {
         assert!(url.starts_with(scheme), "{url}: {scheme}");
         assert_eq!(named, Some(feature), "{url}");
         assert!(text.contains(&format!("feature `{feature}`")), "{text}");
-    }
-}
-
-#[tokio::test]
-async fn tls_and_sentinel_are_known_and_not_supported() {
-    for url in ["rediss://host", "redis+sentinel://host/name"] {
-        let error = connect(url).await.unwrap_err();
-        assert!(
-            matches!(error, ConnectError::NotInThisBuild { feature: None, .. }),
-            "{url}: {error:?}"
-        );
-        let text = error.to_string();
-        assert!(text.ends_with("not supported by this build"), "{text}");
     }
 }
 
@@ -226,6 +219,7 @@ async fn a_server_that_says_nothing_is_waited_for_no_longer_than_asked() {
         ("mysql", cfg!(feature = "mysql")),
         ("redis", cfg!(feature = "redis")),
         ("redis+cluster", cfg!(feature = "redis-cluster")),
+        ("rediss", cfg!(feature = "redis-tls")),
     ] {
         if !is_in {
             continue;
