@@ -12,6 +12,7 @@ use crate::error::unavailable;
 use crate::parameters;
 use crate::row::Stored;
 use crate::statement::{Reads, Sql, Statements};
+use crate::users::{self, Index};
 use crate::value::{Value, millis};
 
 /// A step that keeps losing against others gives up after this many tries: somebody else made
@@ -19,6 +20,7 @@ use crate::value::{Value, millis};
 const TRIES: usize = 256;
 
 /// One writing statement with its parameters, and what to read if it does not match.
+#[derive(Clone)]
 pub(crate) struct Step {
     pub(crate) sql: Sql,
     pub(crate) id: SessionId,
@@ -38,7 +40,7 @@ pub(crate) struct Outcome {
 }
 
 /// A database.
-pub(crate) trait Engine: Send + Sync {
+pub(crate) trait Engine: Index + Send + Sync {
     /// Whether a step that reads and touches is one round trip even if no touch is due.
     const TOUCHES_ALONG: bool;
 
@@ -156,7 +158,9 @@ fn judge(open: &Open, outcome: Outcome, max: usize) -> Result<Option<Opened>, St
 
 pub(crate) async fn finish<E: Engine>(engine: &E, finish: &Finish) -> Result<Finished, StoreError> {
     for _ in 0..TRIES {
-        let Outcome { applied, now, row } = engine.step(finishing(engine, finish)?).await?;
+        let step = finishing(engine, finish)?;
+        let (outcome, refusal) = users::step(engine, step, finish.joins()).await?;
+        let Outcome { applied, now, row } = outcome;
         if applied {
             return Ok(done(finish, now, row.as_ref()));
         }
@@ -165,6 +169,9 @@ pub(crate) async fn finish<E: Engine>(engine: &E, finish: &Finish) -> Result<Fin
         };
         if let (finished, false) = row.record.finish(finish, now) {
             return Ok(finished);
+        }
+        if let Some(refusal) = refusal {
+            return Err(refusal);
         }
     }
     Err(exhausted())
@@ -272,13 +279,17 @@ pub(crate) async fn create<E: Engine>(engine: &E, new: &NewSession) -> Result<Cr
             values: parameters::creation(new, engine.max_data())?,
             reads: Reads::Head,
         };
-        let outcome = engine.step(step).await?;
+        let joins = new.user.as_deref().map(|user| (user, new.cap));
+        let (outcome, refusal) = users::step(engine, step, joins).await?;
         if outcome.applied {
             return Ok(Created::Done(outcome.now));
         }
         // Without a row it was taken a moment ago and is free again, or not to be seen yet.
         if let Some(row) = outcome.row {
             return Ok(row.record.meet_create(new.commit, outcome.now));
+        }
+        if let Some(refusal) = refusal {
+            return Err(refusal);
         }
     }
     Err(exhausted())

@@ -10,6 +10,21 @@ pub(crate) fn unavailable(why: impl Into<String>) -> StoreError {
     StoreError::new(StoreErrorKind::Unavailable, why.into())
 }
 
+/// What a database says that undid a statement, and the transaction around it, because it was in
+/// the way of others.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Conflict(String);
+
+/// Whether nothing was done and doing it again may help.
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub(crate) fn is_conflict(error: &StoreError) -> bool {
+    let source = std::error::Error::source(error);
+    source
+        .and_then(<dyn std::error::Error>::downcast_ref::<Conflict>)
+        .is_some()
+}
+
 /// What may be said of a driver's error. A database's own message is left out where it may quote
 /// what is stored.
 pub(crate) fn from_driver(error: &sqlx::Error, quotes: fn(&str) -> bool) -> StoreError {
@@ -26,13 +41,15 @@ pub(crate) fn from_driver(error: &sqlx::Error, quotes: fn(&str) -> bool) -> Stor
             } else {
                 ""
             };
-            if quotes(&code) {
-                unavailable(format!("the database reports error {code}{hint}"))
+            let mut text = format!("the database reports error {code}");
+            if !quotes(&code) {
+                text = format!("{text}: {}", database.message());
+            }
+            text += hint;
+            if matches!(&*code, "40001" | "40P01") {
+                StoreError::new(StoreErrorKind::Unavailable, Conflict(text))
             } else {
-                let message = database.message();
-                unavailable(format!(
-                    "the database reports error {code}: {message}{hint}"
-                ))
+                unavailable(text)
             }
         }
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {

@@ -21,6 +21,9 @@
 //! # fn main() {}
 //! ```
 //!
+//! The stores find the sessions of a user and keep a cap on them, exact under logins at once on any
+//! number of nodes.
+//!
 //! The verbs decide as the methods of `Record` in `tower-keep-core` do. What is granted is one
 //! conditional `UPDATE`; what is refused is told from the row by those very methods, so the rules
 //! of refusals exist once.
@@ -49,6 +52,10 @@ mod statement;
 mod store;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod table;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod transaction;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+mod users;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod value;
 

@@ -55,6 +55,8 @@ pub(crate) trait Dialect {
     fn insert(table: &Table, columns: &str, values: &str) -> String;
     /// Reads the row `$1`.
     fn select(table: &Table, reads: Reads) -> String;
+    /// Reads the rows that [`OWN`] names.
+    fn list(table: &Table, reads: Reads) -> String;
     /// Removes at most `$1` rows that are over, tombstones of at least `$2` milliseconds, and
     /// returns for each whether it was one.
     fn sweep(table: &Table) -> String;
@@ -63,6 +65,12 @@ pub(crate) trait Dialect {
 /// Every statement of a store.
 #[derive(Debug)]
 pub(crate) struct Statements {
+    /// The table's, without the schema.
+    #[cfg(any(feature = "mysql", feature = "postgres"))]
+    pub(crate) name: String,
+    pub(crate) list: Sql,
+    pub(crate) list_whole: Sql,
+    pub(crate) revoke: Sql,
     pub(crate) look: Sql,
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
     pub(crate) peek: Sql,
@@ -87,6 +95,11 @@ impl Statements {
         };
         let update = |update: &Update| spell(D::update(table, update));
         Self {
+            #[cfg(any(feature = "mysql", feature = "postgres"))]
+            name: table.name().to_owned(),
+            list: spell(D::list(table, Reads::Head)),
+            list_whole: spell(D::list(table, Reads::Whole)),
+            revoke: update(&REVOKE),
             look: D::select(table, Reads::Whole).into(),
             #[cfg(any(feature = "mysql", feature = "sqlite"))]
             peek: D::select(table, Reads::Head).into(),
@@ -109,6 +122,10 @@ impl Statements {
 /// index.
 pub(crate) const OVER: &str = "bucket <= {now} / 900000 AND CASE WHEN gone_at IS NULL \
      THEN {least}(idle_deadline, absolute_deadline) <= {now} ELSE gone_at + $2 <= {now} END";
+
+/// What is alive at `{now}` and belongs to user `$1`, with ids below `$2`, at most `$3`.
+pub(crate) const OWN: &str = "user_id = $1 AND id < $2 AND gone_at IS NULL \
+     AND idle_deadline > {now} AND absolute_deadline > {now} ORDER BY id DESC LIMIT $3";
 
 /// `$2` secret or null, `$3` owner, `$4` lease, `$5` touch or null.
 ///
@@ -207,6 +224,14 @@ const DESTROY: Update = Update {
 const RENEW: Update = Update {
     set: "revision = revision + 1, lease_until = {greatest}(lease_until, {now} + $3)",
     when: "gone_at IS NULL AND owner = $2",
+    reads: Reads::Nothing,
+};
+
+/// [`DESTROY`] for user `$2` only.
+pub(crate) const REVOKE: Update = Update {
+    set: DESTROY.set,
+    when: "user_id = $2 AND gone_at IS NULL \
+           AND idle_deadline > {now} AND absolute_deadline > {now}",
     reads: Reads::Nothing,
 };
 

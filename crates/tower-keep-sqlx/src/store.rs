@@ -67,7 +67,13 @@ macro_rules! impl_store {
             ) -> Result<bool, tower_keep_core::StoreError> {
                 $crate::engine::destroy(&*self.0, id).await
             }
+
+            fn users(&self) -> Option<&dyn tower_keep_core::Users> {
+                Some(self)
+            }
         }
+
+        $crate::users::impl_users!($store);
     };
 }
 

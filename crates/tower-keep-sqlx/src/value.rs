@@ -8,6 +8,7 @@ use tower_keep_core::{
 };
 
 /// The value of one parameter.
+#[derive(Clone)]
 pub(crate) enum Value {
     Id(SessionId),
     Int(Option<i64>),

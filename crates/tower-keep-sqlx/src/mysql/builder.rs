@@ -52,7 +52,8 @@ impl Default for MySqlBuilder {
 }
 
 impl MySqlBuilder {
-    /// The table's name. Default `keep_sessions`. The indices and the view are named after it.
+    /// The table's name. Default `keep_sessions`. The indices, the view and the table of locks
+    /// are named after it.
     ///
     /// # Errors
     /// Unless it is 1 to 48 lower-case letters, digits and underscores, the first no digit.

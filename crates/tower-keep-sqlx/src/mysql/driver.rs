@@ -4,19 +4,19 @@
 //! time. So a step is sent as one text of three statements: take the time, write, read. Each is
 //! atomic by itself and none opens a transaction, so that whatever fails, and whenever the caller
 //! goes away, no lock stays behind. That the row may have changed between the second and the
-//! third is seen from the row itself.
+//! third is seen from the row itself. Only what `users` does is several steps in a transaction.
 
 use std::fmt::Write as _;
 
 use sqlx::error::DatabaseError;
 use sqlx::mysql::MySqlRow;
-use sqlx::{AssertSqlSafe, MySqlPool, Row};
+use sqlx::{AssertSqlSafe, MySqlConnection, MySqlPool, Row};
 use tower_keep_core::{SessionId, StoreError, Timestamp};
 
 use crate::engine::{Outcome, Step};
 use crate::error::{corrupt, from_driver, unavailable};
 use crate::row::{Columns, Stored};
-use crate::statement::{Dialect, OVER, Reads, Sql, Statements, Update};
+use crate::statement::{Dialect, OVER, OWN, Reads, Sql, Statements, Update};
 use crate::table::Table;
 use crate::value::Value;
 
@@ -55,6 +55,13 @@ impl Dialect for Text {
         format!("{CLOCK}; {}", selected(table, reads))
     }
 
+    fn list(table: &Table, reads: Reads) -> String {
+        let columns = columns(reads);
+        let sql =
+            format!("{CLOCK}; SELECT TRUE, @keep_now, TRUE, {columns} FROM {table} WHERE {OWN}");
+        sql.replace("{now}", "@keep_now")
+    }
+
     fn sweep(table: &Table) -> String {
         let sql = format!("{CLOCK}; SELECT id FROM {table} WHERE {OVER} LIMIT $1");
         sql.replace("{now}", "@keep_now")
@@ -71,13 +78,17 @@ fn written(table: &Table, write: &str, reads: Reads) -> String {
 
 /// One row in any case, which also tells how many the statement before it wrote.
 fn selected(table: &Table, reads: Reads) -> String {
-    let columns = reads
-        .columns()
-        .replace("CAST(NULL AS TEXT)", "CAST(NULL AS CHAR)");
+    let columns = columns(reads);
     format!(
         "SELECT ROW_COUNT() > 0, @keep_now, id IS NOT NULL, {columns} \
          FROM (SELECT 1) AS one LEFT JOIN {table} ON id = $1"
     )
+}
+
+fn columns(reads: Reads) -> String {
+    reads
+        .columns()
+        .replace("CAST(NULL AS TEXT)", "CAST(NULL AS CHAR)")
 }
 
 /// Removes those of the rows `ids` that are (still) over and are tombstones, or are none.
@@ -107,7 +118,8 @@ impl Columns for MySqlRow {
     }
 
     fn text(&self, at: usize) -> Result<Option<String>, StoreError> {
-        self.try_get(at).map_err(driver_error)
+        // A user is kept in bytes, which the driver's check would refuse.
+        self.try_get_unchecked(at).map_err(driver_error)
     }
 }
 
@@ -140,7 +152,7 @@ fn literal(text: &mut String, value: &Value) {
 }
 
 /// The text with its parameters `$1`, `$2`, … replaced by values.
-fn filled(sql: &str, values: &[Value]) -> String {
+pub(super) fn filled(sql: &str, values: &[Value]) -> String {
     let mut parts = sql.split('$');
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -156,15 +168,25 @@ fn filled(sql: &str, values: &[Value]) -> String {
     text
 }
 
+/// Where a text is sent.
+pub(super) enum Via<'a> {
+    /// On any connection, and again if others were in its way.
+    Pool(&'a MySqlPool),
+    /// Of which nothing is left if others were in its way.
+    Transaction(&'a mut MySqlConnection),
+}
+
 /// Sends the text in one packet and returns the rows of its last statement.
-async fn send(pool: &MySqlPool, text: String) -> Result<Vec<MySqlRow>, sqlx::Error> {
+pub(super) async fn send(via: &mut Via<'_>, text: String) -> Result<Vec<MySqlRow>, sqlx::Error> {
     let text: Sql = text.into();
     let mut tries = 1;
     loop {
-        match sqlx::raw_sql(AssertSqlSafe(text.clone()))
-            .fetch_all(pool)
-            .await
-        {
+        let query = sqlx::raw_sql(AssertSqlSafe(text.clone()));
+        let result = match via {
+            Via::Pool(pool) => query.fetch_all(*pool).await,
+            Via::Transaction(connection) => return query.fetch_all(&mut **connection).await,
+        };
+        match result {
             Err(error) if tries < TRIES && has_number(&error, DEADLOCK) => tries += 1,
             result => return result,
         }
@@ -178,11 +200,11 @@ fn has_number(error: &sqlx::Error, number: &str) -> bool {
 }
 
 pub(super) async fn read(
-    pool: &MySqlPool,
+    via: &mut Via<'_>,
     sql: &Sql,
     id: SessionId,
 ) -> Result<(Option<Stored>, Timestamp), StoreError> {
-    let rows = send(pool, filled(sql, &[Value::Id(id)]))
+    let rows = send(via, filled(sql, &[Value::Id(id)]))
         .await
         .map_err(driver_error)?;
     let row = last(&rows)?;
@@ -190,7 +212,7 @@ pub(super) async fn read(
 }
 
 pub(super) async fn step(
-    pool: &MySqlPool,
+    via: &mut Via<'_>,
     statements: &Statements,
     step: Step,
 ) -> Result<Outcome, StoreError> {
@@ -201,14 +223,14 @@ pub(super) async fn step(
         reads,
     } = step;
     values.insert(0, Value::Id(id));
-    let rows = match send(pool, filled(&sql, &values)).await {
+    let rows = match send(via, filled(&sql, &values)).await {
         // The id is taken. Nothing after the INSERT was carried out.
         Err(error)
             if error
                 .as_database_error()
                 .is_some_and(DatabaseError::is_unique_violation) =>
         {
-            let (row, now) = read(pool, &statements.peek, id).await?;
+            let (row, now) = read(via, &statements.peek, id).await?;
             return Ok(Outcome {
                 applied: false,
                 now,
@@ -235,7 +257,7 @@ fn last(rows: &[MySqlRow]) -> Result<&MySqlRow, StoreError> {
         .ok_or_else(|| unavailable("the database returned no row"))
 }
 
-fn now(row: &MySqlRow) -> Result<Timestamp, StoreError> {
+pub(super) fn now(row: &MySqlRow) -> Result<Timestamp, StoreError> {
     let now: i64 = row.try_get(1).map_err(driver_error)?;
     let now = u64::try_from(now).map_err(|_| unavailable("its clock is before 1970"))?;
     Ok(Timestamp::from_millis(now))
@@ -256,7 +278,8 @@ pub(super) async fn remove(
     keep: i64,
 ) -> Result<Vec<bool>, StoreError> {
     let values = [Value::Int(Some(limit)), Value::Int(Some(keep))];
-    let rows = send(pool, filled(sql, &values))
+    let via = &mut Via::Pool(pool);
+    let rows = send(via, filled(sql, &values))
         .await
         .map_err(driver_error)?;
     let mut ids = String::new();
@@ -273,7 +296,7 @@ pub(super) async fn remove(
     }
     for tombstones in [false, true] {
         let text = filled(&delete(table, &ids, tombstones), &values);
-        let rows = send(pool, text).await.map_err(driver_error)?;
+        let rows = send(via, text).await.map_err(driver_error)?;
         let count: i64 = last(&rows)?.try_get(0).map_err(driver_error)?;
         removed.extend(std::iter::repeat_n(
             tombstones,

@@ -2,6 +2,7 @@
 
 mod builder;
 mod driver;
+mod users;
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::engine::{Engine, Outcome, Step};
 use crate::row::Stored;
 use crate::statement::Statements;
 use crate::table::Table;
-use driver::driver_error;
+use driver::{Via, driver_error};
 
 pub use builder::MySqlBuilder;
 
@@ -20,7 +21,8 @@ pub use builder::MySqlBuilder;
 ///
 /// Clones are the same store. Every verb is one packet to the server, which carries it out
 /// atomically and judges it by its own clock; no transaction and no connection is held in between.
-/// A user's name may have at most 700 characters.
+/// Only where a session joins a user under a cap, or all of a user's end, it is a short transaction.
+/// A user's name may have at most 2,800 bytes.
 ///
 /// ```no_run
 /// use tower_keep_sqlx::MySqlStore;
@@ -66,8 +68,8 @@ impl MySqlStore {
         MySqlBuilder::default()
     }
 
-    /// Creates the table, its indices and the view unless they are there. Several processes may
-    /// do so at once.
+    /// Creates the table, its indices, the view and the table of locks unless they are there.
+    /// Several processes may do so at once.
     ///
     /// # Errors
     /// If the server refuses or cannot be reached.
@@ -98,11 +100,11 @@ impl Engine for Inner {
     }
 
     async fn step(&self, step: Step) -> Result<Outcome, StoreError> {
-        driver::step(&self.pool, &self.statements, step).await
+        driver::step(&mut Via::Pool(&self.pool), &self.statements, step).await
     }
 
     async fn read(&self, id: SessionId) -> Result<(Option<Stored>, Timestamp), StoreError> {
-        driver::read(&self.pool, &self.statements.look, id).await
+        driver::read(&mut Via::Pool(&self.pool), &self.statements.look, id).await
     }
 
     async fn remove(&self, limit: i64, keep: i64) -> Result<Vec<bool>, StoreError> {

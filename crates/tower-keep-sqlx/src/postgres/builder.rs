@@ -7,7 +7,7 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, PgPool};
 use tower_keep_core::StoreError;
 
-use super::driver::{Text, driver_error};
+use super::driver::{Text, driver_error, revocation};
 use super::{Inner, PostgresStore};
 use crate::statement::Statements;
 use crate::table::{NameError, Table};
@@ -120,6 +120,7 @@ impl PostgresBuilder {
         PostgresStore(Arc::new(Inner {
             pool,
             statements: Statements::new::<Text>(&self.table),
+            revocation: revocation(&self.table),
             migrations: schema.replace("{name}", self.table.name()),
             max_data: self.max_data,
         }))

@@ -2,14 +2,15 @@
 
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
-use sqlx::{PgPool, Postgres, Row};
+use sqlx::{PgExecutor, PgPool, Postgres, Row};
 use tower_keep_core::{SessionId, StoreError, Timestamp};
 
 use crate::engine::{Outcome, Step};
-use crate::error::{from_driver, unavailable};
+use crate::error::{corrupt, from_driver, unavailable};
 use crate::row::Stored;
-use crate::statement::{Dialect, OVER, Reads, Sql, Update};
+use crate::statement::{Dialect, OVER, OWN, REVOKE, Reads, Sql, Update};
 use crate::table::Table;
+use crate::users::Listing;
 use crate::value::Value;
 
 pub(super) struct Text;
@@ -54,6 +55,14 @@ impl Dialect for Text {
         )
     }
 
+    fn list(table: &Table, reads: Reads) -> String {
+        let sql = format!(
+            "WITH {CLOCK} SELECT TRUE, now, {} FROM {table}, t WHERE {OWN}",
+            reads.columns()
+        );
+        sql.replace("{now}", "t.now")
+    }
+
     fn sweep(table: &Table) -> String {
         // Rows that others hold at the moment are left for the next time.
         let over = format!(
@@ -67,6 +76,17 @@ impl Dialect for Text {
         );
         sql.replace("{now}", "t.now")
     }
+}
+
+/// Destroys those of the sessions `$1` that are alive and user `$2`'s, and returns which they were.
+pub(super) fn revocation(table: &Table) -> Sql {
+    let Update { set, when, .. } = REVOKE;
+    let sql = format!(
+        "WITH {CLOCK}, done AS \
+         (UPDATE {table} SET {set} FROM t WHERE id = ANY($1) AND {when} RETURNING id) \
+         SELECT id FROM done"
+    );
+    sql.replace("{now}", "t.now").into()
 }
 
 /// Carries out `change`, and returns the row after it or the one that did not match.
@@ -115,7 +135,7 @@ pub(super) async fn read(
     Ok((row, now))
 }
 
-pub(super) async fn step(pool: &PgPool, step: Step) -> Result<Outcome, StoreError> {
+pub(super) async fn step(executor: impl PgExecutor<'_>, step: Step) -> Result<Outcome, StoreError> {
     let Step {
         sql,
         id,
@@ -126,7 +146,7 @@ pub(super) async fn step(pool: &PgPool, step: Step) -> Result<Outcome, StoreErro
     for value in values {
         query = bind(query, value);
     }
-    let Some(row) = query.fetch_optional(pool).await.map_err(driver_error)? else {
+    let Some(row) = query.fetch_optional(executor).await.map_err(driver_error)? else {
         return Ok(Outcome {
             applied: false,
             now: Timestamp::from_millis(0),
@@ -139,6 +159,39 @@ pub(super) async fn step(pool: &PgPool, step: Step) -> Result<Outcome, StoreErro
         Reads::Whole | Reads::Head => Some(Stored::read(&row, 2)?),
     };
     Ok(Outcome { applied, now, row })
+}
+
+pub(super) async fn list(
+    executor: impl PgExecutor<'_>,
+    listing: Listing,
+) -> Result<(Vec<Stored>, Timestamp), StoreError> {
+    let query = listing.values.into_iter().fold(query(&listing.sql), bind);
+    let rows = query.fetch_all(executor).await.map_err(driver_error)?;
+    let now = match rows.first() {
+        Some(row) => preamble(row)?.1,
+        None => Timestamp::from_millis(0),
+    };
+    let rows: Result<_, _> = rows.iter().map(|row| Stored::read(row, 2)).collect();
+    Ok((rows?, now))
+}
+
+pub(super) async fn revoke(
+    executor: impl PgExecutor<'_>,
+    sql: &Sql,
+    user: &str,
+    ids: &[SessionId],
+) -> Result<Vec<SessionId>, StoreError> {
+    let ids: Vec<_> = ids
+        .iter()
+        .map(|id| Uuid::from_bytes(*id.as_bytes()))
+        .collect();
+    let query = query(sql).bind(ids).bind(user.to_owned());
+    let rows = query.fetch_all(executor).await.map_err(driver_error)?;
+    let id = |row: &PgRow| {
+        let id: Uuid = row.try_get(0).map_err(driver_error)?;
+        SessionId::from_bytes(id.into_bytes()).map_err(|_| corrupt("its id is none"))
+    };
+    rows.iter().map(id).collect()
 }
 
 fn preamble(row: &PgRow) -> Result<(bool, Timestamp), StoreError> {

@@ -2,6 +2,7 @@
 
 mod builder;
 mod driver;
+mod users;
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use tower_keep_core::{SessionId, StoreError, Timestamp};
 
 use crate::engine::{Engine, Outcome, Step};
 use crate::row::Stored;
-use crate::statement::Statements;
+use crate::statement::{Sql, Statements};
 use driver::driver_error;
 
 pub use builder::PostgresBuilder;
@@ -18,7 +19,8 @@ pub use builder::PostgresBuilder;
 /// Sessions in a PostgreSQL database, version 12 or later.
 ///
 /// Clones are the same store. Every verb is one statement, which the server carries out
-/// atomically and judges by its own clock; no transaction and no connection is held in between.
+/// atomically and judges by its own clock; no transaction and no connection is held in between. Only
+/// where a session joins a user under a cap, or all of a user's end, it is a short transaction.
 ///
 /// ```no_run
 /// use tower_keep_sqlx::PostgresStore;
@@ -36,6 +38,7 @@ pub struct PostgresStore(Arc<Inner>);
 struct Inner {
     pool: PgPool,
     statements: Statements,
+    revocation: Sql,
     migrations: String,
     max_data: usize,
 }

@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS {table} (
 
 CREATE INDEX IF NOT EXISTS {name}_bucket ON {table} (bucket);
 
-CREATE INDEX IF NOT EXISTS {name}_user ON {table} (user_id) WHERE user_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS {name}_user ON {table} (user_id, id) WHERE user_id IS NOT NULL;
 
 -- The living, without what is secret, to be read by people and reports.
 CREATE OR REPLACE VIEW {table}_view AS

@@ -7,8 +7,9 @@ use tower_keep_core::{SessionId, StoreError, Timestamp};
 use crate::engine::{Outcome, Step};
 use crate::error::{corrupt, from_driver};
 use crate::row::Stored;
-use crate::statement::{Dialect, OVER, Reads, Sql, Statements, Update};
+use crate::statement::{Dialect, OVER, OWN, Reads, Sql, Statements, Update};
 use crate::table::Table;
+use crate::users::Listing;
 use crate::value::{Value, instant};
 
 pub(super) struct Text;
@@ -38,6 +39,13 @@ impl Dialect for Text {
 
     fn select(table: &Table, reads: Reads) -> String {
         format!("SELECT {} FROM {table} WHERE id = $1", reads.columns())
+    }
+
+    fn list(table: &Table, reads: Reads) -> String {
+        timed(&format!(
+            "SELECT {} FROM {table} WHERE {OWN}",
+            reads.columns()
+        ))
     }
 
     fn sweep(table: &Table) -> String {
@@ -78,6 +86,18 @@ pub(super) async fn read<'c>(
     let query = bind(query(sql), Value::Id(id));
     let rows = query.fetch_all(connection).await.map_err(driver_error)?;
     rows.first().map(|row| Stored::read(row, 0)).transpose()
+}
+
+/// Reads the live sessions of a user.
+pub(super) async fn list<'c>(
+    connection: impl Executor<'c, Database = Sqlite>,
+    listing: Listing,
+    now: Timestamp,
+) -> Result<Vec<Stored>, StoreError> {
+    let query = listing.values.into_iter().fold(query(&listing.sql), bind);
+    let query = bind(query, Value::Int(Some(instant(now))));
+    let rows = query.fetch_all(connection).await.map_err(driver_error)?;
+    rows.iter().map(|row| Stored::read(row, 0)).collect()
 }
 
 /// Runs a step, and reads the row if it does not match. Rows are always fetched to the end: a
@@ -126,4 +146,30 @@ pub(super) async fn remove(
     rows.iter()
         .map(|row| row.try_get(0).map_err(driver_error))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Connection;
+
+    use super::*;
+
+    /// The order comes from the index as well.
+    #[tokio::test]
+    async fn a_list_reads_the_index() {
+        let table = Table::default();
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        let schema = include_str!("schema.sql").replace("{table}", &table.to_string());
+        let schema = schema.replace("{name}", table.name());
+        let script = sqlx::raw_sql(sqlx::AssertSqlSafe(schema));
+        script.execute(&mut connection).await.unwrap();
+        let statements = Statements::new::<Text>(&table);
+        for list in [&statements.list, &statements.list_whole] {
+            let explain: Sql = format!("EXPLAIN QUERY PLAN {list}").into();
+            let plan = query(&explain).fetch_all(&mut connection).await.unwrap();
+            let steps: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
+            let search = "SEARCH keep_sessions USING INDEX keep_sessions_user (user_id=? AND id<?)";
+            assert_eq!(steps, [search]);
+        }
+    }
 }

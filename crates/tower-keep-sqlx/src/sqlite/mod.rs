@@ -2,6 +2,7 @@
 
 mod builder;
 mod driver;
+mod users;
 mod writer;
 
 use std::sync::Arc;

@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS {table} (
 
 CREATE INDEX IF NOT EXISTS {table}_bucket ON {name} (bucket);
 
-CREATE INDEX IF NOT EXISTS {table}_user ON {name} (user_id) WHERE user_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS {table}_user ON {name} (user_id, id) WHERE user_id IS NOT NULL;
 
 -- The living, without what is secret, to be read by people and reports.
 CREATE VIEW IF NOT EXISTS {table}_view AS

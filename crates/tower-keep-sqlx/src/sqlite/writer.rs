@@ -9,10 +9,12 @@ use tokio::sync::{mpsc, oneshot};
 use tower_keep_core::{Clock, SessionId, StoreError, StoreErrorKind, Timestamp};
 
 use super::driver::{self, driver_error};
+use super::users::Writing;
 use crate::engine::{Outcome, Step};
 use crate::error::unavailable;
 use crate::row::Stored;
 use crate::statement::{Sql, Statements};
+use crate::users::{Change, Changed, Listing};
 
 /// So many steps share a transaction at most. A reader of the file waits for none of it, another
 /// process that writes for all of it.
@@ -25,6 +27,8 @@ const QUEUE: usize = 1_024;
 pub(super) enum Task {
     Step(Step),
     Read(SessionId),
+    List(Listing),
+    Change(Change),
     Remove { limit: i64, keep: i64 },
     Script(Sql),
 }
@@ -33,6 +37,8 @@ pub(super) enum Task {
 pub(super) enum Answer {
     Step(Outcome),
     Read(Option<Stored>, Timestamp),
+    List(Vec<Stored>, Timestamp),
+    Change(Changed),
     Remove(Vec<bool>),
     Script,
 }
@@ -48,6 +54,20 @@ impl Answer {
     pub(super) fn row(self) -> Result<(Option<Stored>, Timestamp), StoreError> {
         match self {
             Self::Read(row, now) => Ok((row, now)),
+            _ => Err(mixed_up()),
+        }
+    }
+
+    pub(super) fn rows(self) -> Result<(Vec<Stored>, Timestamp), StoreError> {
+        match self {
+            Self::List(rows, now) => Ok((rows, now)),
+            _ => Err(mixed_up()),
+        }
+    }
+
+    pub(super) fn changed(self) -> Result<Changed, StoreError> {
+        match self {
+            Self::Change(changed) => Ok(changed),
             _ => Err(mixed_up()),
         }
     }
@@ -164,7 +184,7 @@ async fn run(
     batch: Vec<Job>,
 ) -> Option<SqliteConnection> {
     // A single statement is atomic without a transaction around it.
-    let alone = batch.len() == 1;
+    let alone = matches!(&batch[..], [job] if !matches!(job.task, Task::Change(_)));
     let mut done = Vec::with_capacity(batch.len());
     let mut left = batch.into_iter();
     let result = async {
@@ -215,6 +235,15 @@ async fn carry_out(
     Ok(match task {
         Task::Step(step) => Answer::Step(driver::step(connection, statements, step, now).await?),
         Task::Read(id) => Answer::Read(driver::read(connection, &statements.look, id).await?, now),
+        Task::List(listing) => Answer::List(driver::list(connection, listing, now).await?, now),
+        Task::Change(change) => {
+            let mut writing = Writing {
+                connection,
+                statements,
+                now,
+            };
+            Answer::Change(change.carry_out(&mut writing).await?)
+        }
         Task::Remove { limit, keep } => {
             Answer::Remove(driver::remove(connection, &statements.sweep, limit, keep, now).await?)
         }

@@ -16,7 +16,7 @@ use crate::place::{ENGINES, Place};
 use crate::storage::{leasing, new_session};
 
 /// Polls at most so often, then drops.
-async fn dropped_after<F: Future>(polls: u64, future: F) -> Option<F::Output> {
+pub(crate) async fn dropped_after<F: Future>(polls: u64, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut left = polls;
     poll_fn(|cx| {

@@ -30,3 +30,7 @@ mod secrets;
 mod statements;
 #[cfg(test)]
 mod storage;
+#[cfg(test)]
+mod stuck;
+#[cfg(test)]
+mod users;

@@ -134,7 +134,7 @@ async fn errors_quote_nothing_that_is_stored() {
         let mut new = new_session();
         // Too long for the one and not a text for the other.
         let name = match engine {
-            Engine::MariaDb => format!("secret-name{}", "x".repeat(700)),
+            Engine::MariaDb => format!("secret-name{}", "x".repeat(2_800)),
             _ => "secret-name\0".to_owned(),
         };
         new.user = Some(name.into());

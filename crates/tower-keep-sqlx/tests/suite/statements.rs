@@ -7,13 +7,16 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tower_keep_core::{DynStore, Open, Opened, Owner, SessionStore};
+use tower_keep_core::{
+    DynStore, Finished, NewSession, Open, Opened, Owner, SessionStore, UserCap, UserPage,
+};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use crate::place::{ENGINES, Engine, Place};
 use crate::storage::{commit, leasing, new_session, putting, reading};
+use crate::users::login;
 
 const PING: u8 = 0x0e;
 
@@ -112,17 +115,54 @@ async fn a_verb_is_one_statement() {
         count("refused");
         store.destroy(new.id).await.unwrap();
         count("destroy");
+        let own = NewSession {
+            user: Some("ada".into()),
+            ..new_session()
+        };
+        store.create(&own).await.unwrap();
+        count("create a user's");
+        store.open(&leasing(&own, owner)).await.unwrap();
+        count("lock a user's");
+        let finished = store.finish(&login(&own, owner, None)).await.unwrap();
+        assert!(matches!(finished, Finished::Done { .. }), "{finished:?}");
+        count("login");
+        let users = store.users().unwrap();
+        let views = users.list("ada", UserPage::default()).await.unwrap();
+        assert_eq!(views.len(), 1, "{engine:?}");
+        count("list");
+        assert!(users.revoke("ada", own.id).await.unwrap(), "{engine:?}");
+        count("revoke");
+        let capped = || NewSession {
+            id: new_session().id,
+            cap: Some(UserCap::evict_oldest(1)),
+            ..own.clone()
+        };
+        store.create(&capped()).await.unwrap();
+        count("under a cap");
+        store.create(&capped()).await.unwrap();
+        count("under a cap, evicting");
+        let all = users.revoke_all("ada", None).await.unwrap();
+        assert_eq!(all.len(), 1, "{engine:?}");
+        count("revoke all");
         println!("{engine:?}: {seen:?}");
         for (what, count) in seen {
             let expected = match (what, engine) {
                 // With the connection's own.
                 ("migrate", _) => continue,
                 ("refused", Engine::Sqlite) => 2,
+                // What begins and ends the transaction names no table and is not logged with it.
+                ("under a cap" | "revoke all", engine) => 2 + ends(engine),
+                ("under a cap, evicting", engine) => 3 + ends(engine),
                 _ => 1,
             };
             assert_eq!(count, expected, "{what} on {engine:?}");
         }
     }
+}
+
+/// How many packets are counted that begin or end a transaction.
+fn ends(engine: Engine) -> usize {
+    if engine == Engine::MariaDb { 2 } else { 0 }
 }
 
 /// Passes connections on to `server` and counts the commands on them, apart from pings.
