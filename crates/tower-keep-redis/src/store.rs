@@ -304,7 +304,7 @@ impl RedisStore {
     }
 
     /// As [`finish_record`](Self::finish_record).
-    async fn create_record(
+    pub(crate) async fn create_record(
         &self,
         new: &NewSession,
     ) -> Result<(Created, Option<Timestamp>), StoreError> {

@@ -297,3 +297,101 @@ fn arguments(cmd: &mut Cmd, entries: &[Entry]) {
         cmd.arg(id.as_bytes()).arg(score).arg(mark);
     }
 }
+
+#[cfg(test)]
+#[path = "../tests/suite/server.rs"]
+#[allow(dead_code, reason = "the suite of this crate uses the rest")]
+mod server;
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+    use tower_keep_core::{CommitId, Created, Limits, NewSession, SecretHash};
+
+    use super::server::Server;
+    use super::*;
+
+    fn session_of(user: &str) -> NewSession {
+        NewSession {
+            id: SessionId::new(Timestamp::from_millis(1_700_000_000_000)),
+            secret: SecretHash::from_bytes([7; 32]),
+            commit: CommitId::unique(),
+            limits: Limits::default(),
+            extend: None,
+            user: Some(user.into()),
+            cap: Some(UserCap::evict_oldest(1)),
+            authenticated: true,
+            client: None,
+            remember: false,
+            data: Data::default(),
+        }
+    }
+
+    /// Who else takes its place, or revokes it, while a login has entered the index and its record
+    /// is not there yet.
+    async fn overtaken(store: &RedisStore, takes: impl AsyncFnOnce()) -> bool {
+        let slow = session_of("ada");
+        let id = slow.id;
+        let (go, gone) = oneshot::channel();
+        let login = tokio::spawn({
+            let store = store.clone();
+            async move {
+                let step = async {
+                    gone.await.unwrap();
+                    store.create_record(&slow).await
+                };
+                let join = store.join("ada", id, slow.cap, |_| true, step);
+                let joined = Box::pin(join).await;
+                joined.unwrap().is_some()
+            }
+        });
+        while store.entries("ada").await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        takes().await;
+        go.send(()).unwrap();
+        let joined = login.await.unwrap();
+        let record = store.look(id).await.unwrap().record.unwrap().0;
+        assert_eq!(joined, record.gone_at.is_none());
+        joined
+    }
+
+    #[tokio::test]
+    async fn who_lost_its_place_on_the_way_does_not_join() {
+        let server = Server::start(&[]);
+        let store = RedisStore::connect(&server.url()).await.unwrap();
+        let fast = session_of("ada");
+        let joined = overtaken(&store, async || {
+            let created = store.create(&fast).await.unwrap();
+            assert!(matches!(created, Created::Done(_)));
+        });
+        assert!(!joined.await, "it joined without a place");
+        let listed = store.list("ada", UserPage::default()).await.unwrap();
+        assert!(listed.iter().map(|view| view.head.id).eq([fast.id]));
+        store.revoke_all("ada", None).await.unwrap();
+        let joined = overtaken(&store, async || {
+            let revoked = store.revoke_all("ada", None).await.unwrap();
+            assert!(revoked.is_empty());
+        });
+        assert!(!joined.await, "it joined and nobody could find it");
+        let joined = overtaken(&store, async || {});
+        assert!(joined.await);
+    }
+
+    #[tokio::test]
+    async fn an_entry_on_its_way_takes_a_place_and_is_not_taken_for_dead() {
+        let server = Server::start(&[]);
+        let store = RedisStore::connect(&server.url()).await.unwrap();
+        let joined = overtaken(&store, async || {
+            let refused = NewSession {
+                cap: Some(UserCap::refuse(1)),
+                ..session_of("ada")
+            };
+            let error = store.create(&refused).await.unwrap_err();
+            assert_eq!(error.kind(), StoreErrorKind::UserFull);
+            let listed = store.list("ada", UserPage::default()).await.unwrap();
+            assert!(listed.is_empty());
+        });
+        assert!(joined.await);
+    }
+}

@@ -208,3 +208,47 @@ fn threads_lose_nothing_and_leave_nothing() {
     assert_eq!(versions, acknowledged);
     assert_eq!(store.len(), 3);
 }
+
+/// A clock that lets other threads run whenever it is asked.
+#[derive(Debug)]
+struct Yielding(TestClock);
+
+impl tower_keep_core::Clock for Yielding {
+    fn now(&self) -> Timestamp {
+        for _ in 0..20 {
+            std::thread::yield_now();
+        }
+        self.0.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
+}
+
+#[test]
+fn of_threads_that_log_in_at_once_no_more_come_in_than_may() {
+    use tower_keep_core::UserCap;
+    const THREADS: usize = 8;
+    for round in 0..200 {
+        let clock = Arc::new(Yielding(TestClock::new()));
+        let store = MemoryStore::with_clock(usize::MAX, clock);
+        let start = std::sync::Barrier::new(THREADS);
+        let log_in = || {
+            let new = NewSession {
+                user: Some("ada".into()),
+                cap: Some(UserCap::refuse(2)),
+                ..session(3_600 * SECOND)
+            };
+            start.wait();
+            LocalStore::create(&*store.0, &new).is_ok()
+        };
+        let joined = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(log_in)).collect();
+            let joined = threads.into_iter().map(|thread| thread.join().unwrap());
+            joined.filter(|joined| *joined).count()
+        });
+        assert_eq!(joined, 2, "round {round}");
+        assert_eq!(store.len(), 2, "round {round}");
+    }
+}
