@@ -1,5 +1,6 @@
 //! Errors of the driver as errors of a store.
 
+use sqlx::error::DatabaseError;
 use tower_keep_core::{StoreError, StoreErrorKind};
 
 pub(crate) fn corrupt(why: &'static str) -> StoreError {
@@ -8,6 +9,19 @@ pub(crate) fn corrupt(why: &'static str) -> StoreError {
 
 pub(crate) fn unavailable(why: impl Into<String>) -> StoreError {
     StoreError::new(StoreErrorKind::Unavailable, why.into())
+}
+
+/// The number that MySQL and MariaDB give beside the SQLSTATE, which says less.
+fn number(database: &dyn DatabaseError) -> Option<u16> {
+    #[cfg(feature = "mysql")]
+    return database
+        .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
+        .map(sqlx::mysql::MySqlDatabaseError::number);
+    #[cfg(not(feature = "mysql"))]
+    {
+        let _ = database;
+        None
+    }
 }
 
 /// What may be said of a driver's error. A database's own message is left out where it may quote
@@ -26,14 +40,25 @@ pub(crate) fn from_driver(error: &sqlx::Error, quotes: fn(&str) -> bool) -> Stor
             } else {
                 ""
             };
-            if quotes(&code) {
-                unavailable(format!("the database reports error {code}{hint}"))
+            let number = number(&**database);
+            let is_full = match number {
+                Some(number) => matches!(number, 1021 | 1114),
+                None => matches!(&*code, "53100" | "13"),
+            };
+            // Either way the statement was undone.
+            let kind = if is_full {
+                StoreErrorKind::Full
             } else {
-                let message = database.message();
-                unavailable(format!(
-                    "the database reports error {code}: {message}{hint}"
-                ))
-            }
+                StoreErrorKind::Unavailable
+            };
+            let number = number.map_or_else(String::new, |number| format!(" {number}"));
+            let said = if quotes(&code) {
+                String::new()
+            } else {
+                format!(": {}", database.message())
+            };
+            let text = format!("the database reports error {code}{number}{said}{hint}");
+            StoreError::new(kind, text)
         }
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
             corrupt("a column is of another type than expected")
