@@ -112,7 +112,7 @@ _stop_on_exit() {
 # stop_servers: ends what runs, stops the servers, also one that is just starting, and removes their
 # directory.
 stop_servers() {
-    local pid tries pids
+    local i pid tries pids
     # A second Ctrl-C must not leave any of them.
     trap '' INT TERM HUP
     if [[ -n $keep_running ]]; then
@@ -120,7 +120,9 @@ stop_servers() {
         keep_running=
     fi
     mapfile -t pids < <(jobs -p)
-    for pid in "${pids[@]}"; do
+    # The last one first: PostgreSQL waits for PgBouncer's connections.
+    for ((i = ${#pids[@]} - 1; i >= 0; i--)); do
+        pid=${pids[i]}
         kill -TERM "$pid" 2>/dev/null || continue
         for ((tries = 0; tries < 100; tries++)); do
             kill -0 "$pid" 2>/dev/null || continue 2

@@ -17,7 +17,7 @@ use crate::value::{Value, millis};
 
 /// A step that keeps losing against others gives up after this many tries: somebody else made
 /// progress each time.
-const TRIES: usize = 256;
+pub(crate) const TRIES: usize = 256;
 
 /// One writing statement with its parameters, and what to read if it does not match.
 #[derive(Clone)]

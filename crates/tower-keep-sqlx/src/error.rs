@@ -1,5 +1,6 @@
 //! Errors of the driver as errors of a store.
 
+use sqlx::error::DatabaseError;
 use tower_keep_core::{StoreError, StoreErrorKind};
 
 pub(crate) fn corrupt(why: &'static str) -> StoreError {
@@ -25,6 +26,19 @@ pub(crate) fn is_conflict(error: &StoreError) -> bool {
         .is_some()
 }
 
+/// The number that MySQL and MariaDB give beside the SQLSTATE, which says less.
+fn number(database: &dyn DatabaseError) -> Option<u16> {
+    #[cfg(feature = "mysql")]
+    return database
+        .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
+        .map(sqlx::mysql::MySqlDatabaseError::number);
+    #[cfg(not(feature = "mysql"))]
+    {
+        let _ = database;
+        None
+    }
+}
+
 /// What may be said of a driver's error. A database's own message is left out where it may quote
 /// what is stored.
 pub(crate) fn from_driver(error: &sqlx::Error, quotes: fn(&str) -> bool) -> StoreError {
@@ -41,15 +55,28 @@ pub(crate) fn from_driver(error: &sqlx::Error, quotes: fn(&str) -> bool) -> Stor
             } else {
                 ""
             };
-            let mut text = format!("the database reports error {code}");
-            if !quotes(&code) {
-                text = format!("{text}: {}", database.message());
-            }
-            text += hint;
-            if matches!(&*code, "40001" | "40P01") {
-                StoreError::new(StoreErrorKind::Unavailable, Conflict(text))
+            let number = number(&**database);
+            let is_full = match number {
+                Some(number) => matches!(number, 1021 | 1114),
+                None => matches!(&*code, "53100" | "13"),
+            };
+            // Either way the statement was undone.
+            let kind = if is_full {
+                StoreErrorKind::Full
             } else {
-                unavailable(text)
+                StoreErrorKind::Unavailable
+            };
+            let number = number.map_or_else(String::new, |number| format!(" {number}"));
+            let said = if quotes(&code) {
+                String::new()
+            } else {
+                format!(": {}", database.message())
+            };
+            let text = format!("the database reports error {code}{number}{said}{hint}");
+            if matches!(&*code, "40001" | "40P01") {
+                StoreError::new(kind, Conflict(text))
+            } else {
+                StoreError::new(kind, text)
             }
         }
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {

@@ -24,6 +24,10 @@
 //! The stores find the sessions of a user and keep a cap on them, exact under logins at once on any
 //! number of nodes.
 //!
+//! On PostgreSQL, requests that wait for another process are woken by `NOTIFY`, and a pooler that
+//! would mix up clients' statements is refused (`UnsafePooling`). The README says what they need,
+//! and which commits survive a power failure.
+//!
 //! The verbs decide as the methods of `Record` in `tower-keep-core` do. What is granted is one
 //! conditional `UPDATE`; what is refused is told from the row by those very methods, so the rules
 //! of refusals exist once.
@@ -62,7 +66,7 @@ mod value;
 #[cfg(feature = "mysql")]
 pub use mysql::{MySqlBuilder, MySqlStore};
 #[cfg(feature = "postgres")]
-pub use postgres::{PostgresBuilder, PostgresStore};
+pub use postgres::{PostgresBuilder, PostgresStore, UnsafePooling};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteBuilder, SqliteStore};
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]

@@ -51,6 +51,10 @@ pub(crate) trait Dialect {
     const GREATEST: &'static str;
     /// An `UPDATE` that returns whether it matched, the time and the columns it reads.
     fn update(table: &Table, update: &Update) -> String;
+    /// The same for one that gives up a lease, which tells those who wait where the engine can.
+    fn releasing(table: &Table, update: &Update) -> String {
+        Self::update(table, update)
+    }
     /// An `INSERT` of a row if there is none, which returns the same.
     fn insert(table: &Table, columns: &str, values: &str) -> String;
     /// Reads the row `$1`.
@@ -85,6 +89,8 @@ pub(crate) struct Statements {
     pub(crate) insert: Sql,
     pub(crate) replace: Sql,
     pub(crate) sweep: Sql,
+    #[cfg(feature = "postgres")]
+    pub(crate) mark: Sql,
 }
 
 impl Statements {
@@ -94,26 +100,29 @@ impl Statements {
             sql.replace("{greatest}", D::GREATEST).into()
         };
         let update = |update: &Update| spell(D::update(table, update));
+        let releasing = |update: &Update| spell(D::releasing(table, update));
         Self {
             #[cfg(any(feature = "mysql", feature = "postgres"))]
             name: table.name().to_owned(),
             list: spell(D::list(table, Reads::Head)),
             list_whole: spell(D::list(table, Reads::Whole)),
-            revoke: update(&REVOKE),
+            revoke: releasing(&REVOKE),
             look: D::select(table, Reads::Whole).into(),
             #[cfg(any(feature = "mysql", feature = "sqlite"))]
             peek: D::select(table, Reads::Head).into(),
             lease: update(&LEASE),
             touch: update(&TOUCH),
-            release: update(&RELEASE),
-            put: update(&PUT),
-            bury: update(&BURY),
+            release: releasing(&RELEASE),
+            put: releasing(&PUT),
+            bury: releasing(&BURY),
             renew: update(&RENEW),
-            destroy: update(&DESTROY),
+            destroy: releasing(&DESTROY),
             create: spell(D::insert(table, CREATE.0, CREATE.1)),
             insert: spell(D::insert(table, COLUMNS, WHOLE)),
             replace: update(&REPLACE),
             sweep: spell(D::sweep(table)),
+            #[cfg(feature = "postgres")]
+            mark: update(&MARK),
         }
     }
 }
@@ -212,11 +221,22 @@ const BURY: Update = Update {
     reads: Reads::Head,
 };
 
+/// As in [`BURY`], the column of the lease carries out until when somebody waited.
 const DESTROY: Update = Update {
-    set: "revision = revision + 1, owner = NULL, lease_until = NULL, waiting_until = NULL, \
+    set: "revision = revision + 1, \
+          owner = NULL, lease_until = waiting_until, waiting_until = NULL, \
           gone_at = {now}, secret = NULL, data = '{\"data\":{}}', codec = 1, user_id = NULL, \
           ip = NULL, user_agent = NULL, flags = flags & 1",
     when: "gone_at IS NULL AND idle_deadline > {now} AND absolute_deadline > {now}",
+    reads: Reads::Nothing,
+};
+
+/// Marks that somebody waits, if there is a lease to wait for.
+#[cfg(feature = "postgres")]
+const MARK: Update = Update {
+    set: "revision = revision + 1, waiting_until = {now} + 2000",
+    when: "gone_at IS NULL AND owner IS NOT NULL AND lease_until > {now} \
+           AND idle_deadline > {now} AND absolute_deadline > {now}",
     reads: Reads::Nothing,
 };
 

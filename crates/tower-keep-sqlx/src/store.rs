@@ -2,8 +2,11 @@
 
 /// The contract for a store whose field `0` is an `Arc` of an engine.
 macro_rules! impl_store {
-    ($store:ty) => {
+    // What follows is added to the contract, as for abilities that only one of them has.
+    ($store:ty $(, $ability:item)*) => {
         impl tower_keep_core::SessionStore for $store {
+            $($ability)*
+
             async fn look(
                 &self,
                 id: tower_keep_core::SessionId,
@@ -91,14 +94,14 @@ macro_rules! impl_driver {
             sqlx::query(sqlx::AssertSqlSafe(sql.clone()))
         }
 
-        fn bind(query: Query<'_>, value: $crate::value::Value) -> Query<'_> {
+        fn bind<'q>(query: Query<'q>, value: &'q $crate::value::Value) -> Query<'q> {
             use $crate::value::Value;
             match value {
-                Value::Id(id) => query.bind($from_id(id)),
-                Value::Int(number) => query.bind(number),
-                Value::Flag(flag) => query.bind(flag),
-                Value::Bytes(bytes) => query.bind(bytes),
-                Value::Text(text) => query.bind(text),
+                Value::Id(id) => query.bind($from_id(*id)),
+                Value::Int(number) => query.bind(*number),
+                Value::Flag(flag) => query.bind(*flag),
+                Value::Bytes(bytes) => query.bind(bytes.as_deref()),
+                Value::Text(text) => query.bind(text.as_deref()),
             }
         }
 

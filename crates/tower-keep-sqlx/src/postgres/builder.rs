@@ -1,13 +1,17 @@
 //! Options of the store.
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgPool};
+use tokio::sync::OnceCell;
 use tower_keep_core::StoreError;
 
-use super::driver::{Text, driver_error, revocation};
+use super::driver::{Text, channel, driver_error, revocation};
+use super::wakeups::{Setup, Subscriber};
 use super::{Inner, PostgresStore};
 use crate::statement::Statements;
 use crate::table::{NameError, Table};
@@ -37,6 +41,27 @@ pub struct PostgresBuilder {
     max_connections: u32,
     acquire_timeout: Duration,
     max_data: usize,
+    listen: Listen,
+}
+
+/// Where to hear of released sessions.
+#[derive(Clone)]
+enum Listen {
+    /// Where the statements go, if the pool is the store's own.
+    AlongWithPool,
+    At(Box<PgConnectOptions>),
+    Nowhere,
+}
+
+// The driver would show the password.
+impl fmt::Debug for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AlongWithPool => "AlongWithPool",
+            Self::At(_) => "At(..)",
+            Self::Nowhere => "Nowhere",
+        })
+    }
 }
 
 impl Default for PostgresBuilder {
@@ -46,6 +71,7 @@ impl Default for PostgresBuilder {
             max_connections: 10,
             acquire_timeout: Duration::from_secs(5),
             max_data: 1 << 20,
+            listen: Listen::AlongWithPool,
         }
     }
 }
@@ -90,11 +116,40 @@ impl PostgresBuilder {
         self
     }
 
+    /// Where to listen for sessions that other processes release, if not at the URL that
+    /// [`connect`](Self::connect) is given: directly at the server where that URL leads to a
+    /// pooler in transaction mode, which cannot `LISTEN`. With a pool of your own
+    /// ([`build`](Self::build)) nothing is listened to unless this names where.
+    ///
+    /// From the first time that a request waits for another process, each process keeps one
+    /// connection for it beside the pool. While it cannot be had, waiters poll, which is slower
+    /// and nothing worse; a warning is logged.
+    ///
+    /// # Errors
+    /// If the URL cannot be understood.
+    pub fn listen_url(mut self, url: &str) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(url).map_err(driver_error)?;
+        self.listen = Listen::At(Box::new(options));
+        Ok(self)
+    }
+
+    /// Does not listen, so that who waits for another process polls. The store still notifies
+    /// processes that do listen.
+    pub fn without_wakeups(mut self) -> Self {
+        self.listen = Listen::Nowhere;
+        self
+    }
+
     /// Connects; see [`PostgresStore::connect`].
     ///
     /// # Errors
-    /// If the URL cannot be understood or the server cannot be reached.
-    pub async fn connect(self, url: &str) -> Result<PostgresStore, StoreError> {
+    /// If the URL cannot be understood, the server cannot be reached, or a pooler in between is
+    /// not safe ([`UnsafePooling`](crate::UnsafePooling)).
+    pub async fn connect(mut self, url: &str) -> Result<PostgresStore, StoreError> {
+        let options = PgConnectOptions::from_str(url).map_err(driver_error)?;
+        if matches!(self.listen, Listen::AlongWithPool) {
+            self.listen = Listen::At(Box::new(options.clone()));
+        }
         let pool = PgPoolOptions::new()
             .max_connections(self.max_connections.max(1))
             .acquire_timeout(self.acquire_timeout)
@@ -107,19 +162,33 @@ impl PostgresBuilder {
                     Ok(true)
                 })
             })
-            .connect(url)
+            .connect_with(options)
             .await
             .map_err(driver_error)?;
-        Ok(self.build(pool))
+        let store = self.build(pool);
+        store.0.safe_pool().await?;
+        Ok(store)
     }
 
     /// A store that uses the connections of `pool`; see [`PostgresStore::new`].
     pub fn build(self, pool: PgPool) -> PostgresStore {
         let schema = include_str!("schema.sql");
         let schema = schema.replace("{table}", &self.table.to_string());
+        let statements = Statements::new::<Text>(&self.table);
+        let subscriber = match self.listen {
+            Listen::At(options) => Some(Subscriber::new(Setup {
+                options: *options,
+                channel: channel(&self.table),
+                pool: pool.clone(),
+                mark: statements.mark.clone(),
+            })),
+            Listen::AlongWithPool | Listen::Nowhere => None,
+        };
         PostgresStore(Arc::new(Inner {
             pool,
-            statements: Statements::new::<Text>(&self.table),
+            verdict: OnceCell::new(),
+            subscriber,
+            statements,
             revocation: revocation(&self.table),
             migrations: schema.replace("{name}", self.table.name()),
             max_data: self.max_data,

@@ -1,11 +1,14 @@
 //! The statements as PostgreSQL takes them, and how they are run.
 
+use std::future::Future;
+
+use sqlx::error::DatabaseError;
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
-use sqlx::{PgExecutor, PgPool, Postgres, Row};
+use sqlx::{PgConnection, PgExecutor, PgPool, Postgres, Row};
 use tower_keep_core::{SessionId, StoreError, Timestamp};
 
-use crate::engine::{Outcome, Step};
+use crate::engine::{Outcome, Step, TRIES};
 use crate::error::{corrupt, from_driver, unavailable};
 use crate::row::Stored;
 use crate::statement::{Dialect, OVER, OWN, REVOKE, Reads, Sql, Update};
@@ -24,19 +27,11 @@ impl Dialect for Text {
     const GREATEST: &'static str = "GREATEST";
 
     fn update(table: &Table, update: &Update) -> String {
-        let Update {
-            set, when, reads, ..
-        } = update;
-        let returned = match reads {
-            Reads::Nothing => "1 AS one".to_owned(),
-            reads => reads.columns(),
-        };
-        // What was written comes from RETURNING: beside it, the statement sees only what was
-        // there before it waited for the row.
-        let update = format!(
-            "UPDATE {table} SET {set} FROM t WHERE id = $1 AND {when} RETURNING {returned}"
-        );
-        finished(table, &update, *reads)
+        changed(table, update, "")
+    }
+
+    fn releasing(table: &Table, update: &Update) -> String {
+        changed(table, update, &tell(table))
     }
 
     fn insert(table: &Table, columns: &str, values: &str) -> String {
@@ -83,10 +78,44 @@ pub(super) fn revocation(table: &Table) -> Sql {
     let Update { set, when, .. } = REVOKE;
     let sql = format!(
         "WITH {CLOCK}, done AS \
-         (UPDATE {table} SET {set} FROM t WHERE id = ANY($1) AND {when} RETURNING id) \
-         SELECT id FROM done"
+         (UPDATE {table} SET {set} FROM t WHERE id = ANY($1) AND {when} RETURNING id{}) \
+         SELECT id FROM done",
+        tell(table)
     );
     sql.replace("{now}", "t.now").into()
+}
+
+/// Where it is told that a lease was given up. Tables of one name in several schemas share one,
+/// which does no harm: what is told is the session's id.
+pub(super) fn channel(table: &Table) -> String {
+    format!("{}_released", table.name())
+}
+
+/// One more column that tells whoever waits for the lease that was given up.
+///
+/// A tombstone's column of the lease holds until when somebody waited. `CASE` calls the function
+/// only where somebody does.
+fn tell(table: &Table) -> String {
+    format!(
+        ", CASE WHEN owner IS NULL \
+           AND CASE WHEN gone_at IS NULL THEN waiting_until ELSE lease_until END > {{now}} \
+         THEN pg_notify('{}', id::text)::text END AS told",
+        channel(table)
+    )
+}
+
+fn changed(table: &Table, update: &Update, tell: &str) -> String {
+    let Update { set, when, reads } = update;
+    let returned = match reads {
+        Reads::Nothing => "1 AS one".to_owned(),
+        reads => reads.columns(),
+    };
+    // What was written comes from RETURNING: beside it, the statement sees only what was there
+    // before it waited for the row.
+    let update = format!(
+        "UPDATE {table} SET {set} FROM t WHERE id = $1 AND {when} RETURNING {returned}{tell}"
+    );
+    finished(table, &update, *reads)
 }
 
 /// Carries out `change`, and returns the row after it or the one that did not match.
@@ -121,32 +150,63 @@ pub(super) fn driver_error(error: sqlx::Error) -> StoreError {
     })
 }
 
+/// Runs a statement, again if another transaction was in its way (a deadlock, or a conflict under
+/// `repeatable read` or `serializable` as the connection's default): then all of it was undone.
+async fn repeated<T, F>(run: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, sqlx::Error>>,
+{
+    let mut tries = 1;
+    loop {
+        match run().await {
+            Err(error) if tries < TRIES && is_undone(&error) => tries += 1,
+            result => return result.map_err(driver_error),
+        }
+    }
+}
+
+fn is_undone(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.is_some_and(|code| matches!(&*code, "40001" | "40P01"))
+}
+
 pub(super) async fn read(
     pool: &PgPool,
     sql: &Sql,
     id: SessionId,
 ) -> Result<(Option<Stored>, Timestamp), StoreError> {
-    let row = bind(query(sql), Value::Id(id))
-        .fetch_one(pool)
-        .await
-        .map_err(driver_error)?;
+    let id = Value::Id(id);
+    let row = repeated(|| bind(query(sql), &id).fetch_one(pool)).await?;
     let (found, now) = preamble(&row)?;
     let row = found.then(|| Stored::read(&row, 2)).transpose()?;
     Ok((row, now))
 }
 
-pub(super) async fn step(executor: impl PgExecutor<'_>, step: Step) -> Result<Outcome, StoreError> {
-    let Step {
-        sql,
-        id,
-        values,
-        reads,
-    } = step;
-    let mut query = bind(query(&sql), Value::Id(id));
-    for value in values {
-        query = bind(query, value);
-    }
-    let Some(row) = query.fetch_optional(executor).await.map_err(driver_error)? else {
+pub(super) async fn step(pool: &PgPool, step: Step) -> Result<Outcome, StoreError> {
+    let (sql, values, reads) = parts(step);
+    let run = || values.iter().fold(query(&sql), bind).fetch_optional(pool);
+    outcome(repeated(run).await?, reads)
+}
+
+/// A step of a transaction: where another is in its way, all of the transaction was undone.
+pub(super) async fn step_within(
+    connection: &mut PgConnection,
+    step: Step,
+) -> Result<Outcome, StoreError> {
+    let (sql, values, reads) = parts(step);
+    let query = values.iter().fold(query(&sql), bind);
+    let row = query.fetch_optional(connection).await;
+    outcome(row.map_err(driver_error)?, reads)
+}
+
+fn parts(step: Step) -> (Sql, Vec<Value>, Reads) {
+    let mut values = step.values;
+    values.insert(0, Value::Id(step.id));
+    (step.sql, values, step.reads)
+}
+
+fn outcome(row: Option<PgRow>, reads: Reads) -> Result<Outcome, StoreError> {
+    let Some(row) = row else {
         return Ok(Outcome {
             applied: false,
             now: Timestamp::from_millis(0),
@@ -165,7 +225,7 @@ pub(super) async fn list(
     executor: impl PgExecutor<'_>,
     listing: Listing,
 ) -> Result<(Vec<Stored>, Timestamp), StoreError> {
-    let query = listing.values.into_iter().fold(query(&listing.sql), bind);
+    let query = listing.values.iter().fold(query(&listing.sql), bind);
     let rows = query.fetch_all(executor).await.map_err(driver_error)?;
     let now = match rows.first() {
         Some(row) => preamble(row)?.1,
@@ -209,12 +269,7 @@ pub(super) async fn remove(
     limit: i64,
     keep: i64,
 ) -> Result<Vec<bool>, StoreError> {
-    let rows = query(sql)
-        .bind(limit)
-        .bind(keep)
-        .fetch_all(pool)
-        .await
-        .map_err(driver_error)?;
+    let rows = repeated(|| query(sql).bind(limit).bind(keep).fetch_all(pool)).await?;
     rows.iter()
         .map(|row| row.try_get(0).map_err(driver_error))
         .collect()

@@ -2,19 +2,24 @@
 
 mod builder;
 mod driver;
+mod pooling;
 mod users;
+mod wakeups;
 
 use std::sync::Arc;
 
 use sqlx::{Executor, PgPool};
-use tower_keep_core::{SessionId, StoreError, Timestamp};
+use tokio::sync::OnceCell;
+use tower_keep_core::{SessionId, StoreError, StoreErrorKind, Timestamp, Wakeups};
 
 use crate::engine::{Engine, Outcome, Step};
 use crate::row::Stored;
 use crate::statement::{Sql, Statements};
 use driver::driver_error;
+use wakeups::Subscriber;
 
 pub use builder::PostgresBuilder;
+pub use pooling::UnsafePooling;
 
 /// Sessions in a PostgreSQL database, version 12 or later.
 ///
@@ -37,6 +42,9 @@ pub struct PostgresStore(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     pool: PgPool,
+    /// Whether statements prepared on the pool's connections stay theirs, once that is known.
+    verdict: OnceCell<Result<(), UnsafePooling>>,
+    subscriber: Option<Subscriber>,
     statements: Statements,
     revocation: Sql,
     migrations: String,
@@ -48,7 +56,8 @@ impl PostgresStore {
     /// connections. The table is not made: see [`migrate`](Self::migrate).
     ///
     /// # Errors
-    /// If the URL cannot be understood or the server cannot be reached.
+    /// If the URL cannot be understood, the server cannot be reached, or a pooler in between is
+    /// not safe ([`UnsafePooling`]).
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         Self::builder().connect(url).await
     }
@@ -56,6 +65,12 @@ impl PostgresStore {
     /// A store with the defaults of [`PostgresBuilder`] that uses the connections of `pool`. They
     /// must lead to a primary, since a replica shows what was committed a while ago. A pool that
     /// tests connections before use (sqlx's default) adds a round trip to every verb.
+    ///
+    /// Before its first statement, which is [`migrate`](Self::migrate)'s if that is called, the
+    /// store makes two connections more with the pool's options, finds out whether a pooler in
+    /// between is safe, and closes them. If it is not ([`UnsafePooling`]), every verb is refused.
+    /// Waiters of other processes are not woken but poll, unless
+    /// [`listen_url`](PostgresBuilder::listen_url) names where to listen.
     pub fn new(pool: PgPool) -> Self {
         Self::builder().build(pool)
     }
@@ -69,8 +84,10 @@ impl PostgresStore {
     /// do so at once.
     ///
     /// # Errors
-    /// If the server refuses or cannot be reached.
+    /// If the server refuses or cannot be reached, or a pooler in between is not safe
+    /// ([`UnsafePooling`]).
     pub async fn migrate(&self) -> Result<(), StoreError> {
+        self.0.safe_pool().await?;
         let mut transaction = self.0.pool.begin().await.map_err(driver_error)?;
         // `IF NOT EXISTS` alone does not keep two from creating the same at once.
         let lock = "SELECT pg_advisory_xact_lock(hashtext('tower-keep migrate'))";
@@ -89,6 +106,21 @@ impl PostgresStore {
     }
 }
 
+impl Inner {
+    /// Comes before every use of the pool, and asks the server only once.
+    async fn safe_pool(&self) -> Result<&PgPool, StoreError> {
+        let verdict = self.verdict.get_or_try_init(|| async {
+            let limit = self.pool.options().get_acquire_timeout();
+            pooling::probe(&self.pool.connect_options(), limit).await
+        });
+        let verdict = verdict.await?;
+        verdict.map_err(|unsafe_pooling| {
+            StoreError::new(StoreErrorKind::Unavailable, unsafe_pooling)
+        })?;
+        Ok(&self.pool)
+    }
+}
+
 impl Engine for Inner {
     const TOUCHES_ALONG: bool = true;
 
@@ -101,16 +133,25 @@ impl Engine for Inner {
     }
 
     async fn step(&self, step: Step) -> Result<Outcome, StoreError> {
-        driver::step(&self.pool, step).await
+        driver::step(self.safe_pool().await?, step).await
     }
 
     async fn read(&self, id: SessionId) -> Result<(Option<Stored>, Timestamp), StoreError> {
-        driver::read(&self.pool, &self.statements.look, id).await
+        driver::read(self.safe_pool().await?, &self.statements.look, id).await
     }
 
     async fn remove(&self, limit: i64, keep: i64) -> Result<Vec<bool>, StoreError> {
-        driver::remove(&self.pool, &self.statements.sweep, limit, keep).await
+        let pool = self.safe_pool().await?;
+        driver::remove(pool, &self.statements.sweep, limit, keep).await
     }
 }
 
-crate::store::impl_store!(PostgresStore);
+crate::store::impl_store!(
+    PostgresStore,
+    fn wakeups(&self) -> Option<&dyn Wakeups> {
+        // It runs statements too, so not before they are known to be safe.
+        let is_safe = matches!(self.0.verdict.get(), Some(Ok(())));
+        let subscriber = self.0.subscriber.as_ref().filter(|_| is_safe);
+        subscriber.map(|subscriber| subscriber as &dyn Wakeups)
+    }
+);

@@ -30,13 +30,18 @@ struct Joining<'a> {
 
 impl Index for Inner {
     async fn list(&self, listing: Listing) -> Result<(Vec<Stored>, Timestamp), StoreError> {
-        driver::list(&self.pool, listing).await
+        driver::list(self.safe_pool().await?, listing).await
     }
 
     async fn change(&self, change: Change) -> Result<Changed, StoreError> {
         let change = &change;
         retried(|| async move {
-            let connection = self.pool.acquire().await.map_err(driver_error)?;
+            let connection = self
+                .safe_pool()
+                .await?
+                .acquire()
+                .await
+                .map_err(driver_error)?;
             let mut joining = Joining {
                 held: Held::new(connection),
                 inner: self,
@@ -59,7 +64,7 @@ impl Transaction for Joining<'_> {
     }
 
     async fn step(&mut self, step: Step) -> Result<Outcome, StoreError> {
-        driver::step(self.held.connection(), step).await
+        driver::step_within(self.held.connection(), step).await
     }
 
     async fn revoke(

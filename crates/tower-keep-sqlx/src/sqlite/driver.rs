@@ -83,8 +83,11 @@ pub(super) async fn read<'c>(
     sql: &Sql,
     id: SessionId,
 ) -> Result<Option<Stored>, StoreError> {
-    let query = bind(query(sql), Value::Id(id));
-    let rows = query.fetch_all(connection).await.map_err(driver_error)?;
+    let id = Value::Id(id);
+    let rows = bind(query(sql), &id)
+        .fetch_all(connection)
+        .await
+        .map_err(driver_error)?;
     rows.first().map(|row| Stored::read(row, 0)).transpose()
 }
 
@@ -94,8 +97,9 @@ pub(super) async fn list<'c>(
     listing: Listing,
     now: Timestamp,
 ) -> Result<Vec<Stored>, StoreError> {
-    let query = listing.values.into_iter().fold(query(&listing.sql), bind);
-    let query = bind(query, Value::Int(Some(instant(now))));
+    let now = Value::Int(Some(instant(now)));
+    let query = listing.values.iter().fold(query(&listing.sql), bind);
+    let query = bind(query, &now);
     let rows = query.fetch_all(connection).await.map_err(driver_error)?;
     rows.iter().map(|row| Stored::read(row, 0)).collect()
 }
@@ -111,15 +115,14 @@ pub(super) async fn step(
     let Step {
         sql,
         id,
-        values,
+        mut values,
         reads,
     } = step;
-    let mut writing = bind(query(&sql), Value::Id(id));
-    for value in values {
-        writing = bind(writing, value);
-    }
-    let writing = bind(writing, Value::Int(Some(instant(now))));
-    let rows = writing
+    values.insert(0, Value::Id(id));
+    values.push(Value::Int(Some(instant(now))));
+    let rows = values
+        .iter()
+        .fold(query(&sql), bind)
         .fetch_all(&mut *connection)
         .await
         .map_err(driver_error)?;

@@ -33,6 +33,23 @@ pub(super) enum Task {
     Script(Sql),
 }
 
+impl Task {
+    /// Whether it changes more than who holds a lease and when somebody was there.
+    fn must_last(&self, statements: &Statements) -> bool {
+        let passing = [
+            &statements.lease,
+            &statements.touch,
+            &statements.release,
+            &statements.renew,
+        ];
+        match self {
+            Self::Step(step) => !passing.into_iter().any(|sql| Arc::ptr_eq(sql, &step.sql)),
+            Self::Read(_) | Self::List(_) => false,
+            Self::Change(_) | Self::Remove { .. } | Self::Script(_) => true,
+        }
+    }
+}
+
 /// The answer to a [`Task`] of the same name.
 pub(super) enum Answer {
     Step(Outcome),
@@ -105,6 +122,8 @@ pub(super) struct Setup {
     pub(super) options: Arc<SqliteConnectOptions>,
     pub(super) statements: Arc<Statements>,
     pub(super) clock: Arc<dyn Clock>,
+    /// Whether what was committed has to survive a power failure.
+    pub(super) lasting: bool,
 }
 
 impl fmt::Debug for Writer {
@@ -146,6 +165,39 @@ fn lost() -> StoreError {
     unavailable("the task that writes ended before it answered; whether it wrote is unknown")
 }
 
+/// The connection, and whether it synchronises its commits with the disk at the moment.
+struct Open {
+    inner: SqliteConnection,
+    lasting: bool,
+}
+
+impl Open {
+    async fn connect(setup: &Setup) -> Result<Self, StoreError> {
+        let inner = SqliteConnection::connect_with(&setup.options).await;
+        Ok(Self {
+            inner: inner.map_err(driver_error)?,
+            lasting: setup.lasting,
+        })
+    }
+
+    /// Saves the synchronisation of what nobody misses after a power failure: leases (no process
+    /// is left that holds one) and the last touches. The log is one file and valid up to its
+    /// first damaged commit, so that a later commit which is synchronised takes those before it
+    /// along, and one that was synchronised is not lost with those behind it.
+    async fn prepare(&mut self, lasting: bool) -> Result<(), StoreError> {
+        if self.lasting != lasting {
+            let level = if lasting {
+                "PRAGMA synchronous = FULL"
+            } else {
+                "PRAGMA synchronous = NORMAL"
+            };
+            command(&mut self.inner, level).await?;
+            self.lasting = lasting;
+        }
+        Ok(())
+    }
+}
+
 /// Carries out what is asked for until nobody can ask any more.
 async fn write(setup: Setup, mut queue: mpsc::Receiver<Job>) {
     let mut connection = None;
@@ -162,9 +214,7 @@ async fn write(setup: Setup, mut queue: mpsc::Receiver<Job>) {
         }
         let open = match connection.take() {
             Some(open) => Ok(open),
-            None => SqliteConnection::connect_with(&setup.options)
-                .await
-                .map_err(driver_error),
+            None => Open::connect(&setup).await,
         };
         match open {
             Ok(open) => connection = run(&setup, open, batch).await,
@@ -173,29 +223,34 @@ async fn write(setup: Setup, mut queue: mpsc::Receiver<Job>) {
     }
     if let Some(connection) = connection {
         // The last one out tidies up the log; that it could not is of no consequence.
-        drop(connection.close().await);
+        drop(connection.inner.close().await);
     }
 }
 
 /// Carries out a batch, and gives the connection back if it is still good.
-async fn run(
-    setup: &Setup,
-    mut connection: SqliteConnection,
-    batch: Vec<Job>,
-) -> Option<SqliteConnection> {
+async fn run(setup: &Setup, mut open: Open, batch: Vec<Job>) -> Option<Open> {
+    let mut tasks = batch.iter().map(|job| &job.task);
+    let lasting = setup.lasting && tasks.any(|task| task.must_last(&setup.statements));
     // A single statement is atomic without a transaction around it.
     let alone = matches!(&batch[..], [job] if !matches!(job.task, Task::Change(_)));
     let mut done = Vec::with_capacity(batch.len());
     let mut left = batch.into_iter();
     let result = async {
+        open.prepare(lasting).await?;
+        let connection = &mut open.inner;
         if !alone {
-            command(&mut connection, "BEGIN IMMEDIATE").await?;
+            command(connection, "BEGIN IMMEDIATE").await?;
         }
         for job in left.by_ref() {
-            let answer = carry_out(setup, &mut connection, job.task).await;
+            let answer = carry_out(setup, connection, job.task).await;
             match answer {
                 // What cannot be read fails one step, what cannot be done all of them.
-                Err(error) if error.kind() == StoreErrorKind::Unavailable => {
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        StoreErrorKind::Unavailable | StoreErrorKind::Full
+                    ) =>
+                {
                     done.push((job.reply, Err(repeated(&error))));
                     return Err(error);
                 }
@@ -203,7 +258,7 @@ async fn run(
             }
         }
         if !alone {
-            command(&mut connection, "COMMIT").await?;
+            command(connection, "COMMIT").await?;
         }
         Ok(())
     }
@@ -214,13 +269,13 @@ async fn run(
                 // Whoever asked may be gone.
                 drop(reply.send(answer));
             }
-            Some(connection)
+            Some(open)
         }
         Err(error) => {
-            let clean = alone || command(&mut connection, "ROLLBACK").await.is_ok();
+            let clean = alone || command(&mut open.inner, "ROLLBACK").await.is_ok();
             let replies = done.into_iter().map(|(reply, _)| reply);
             refuse(replies.chain(left.map(|job| job.reply)), &error);
-            clean.then_some(connection)
+            clean.then_some(open)
         }
     }
 }
@@ -275,3 +330,6 @@ fn repeated(error: &StoreError) -> StoreError {
     let source = std::error::Error::source(error).map(ToString::to_string);
     StoreError::new(error.kind(), source.unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,14 @@
 //! A small application on a store.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::extract::Path;
 use axum::routing::get;
 use tower_keep::{DynStore, Error, LockConfig, ReadSession, Session, SessionLayer};
 use tower_keep_testkit::TestClient;
+
+use crate::processes::say;
 
 pub(crate) const COOKIE: &str = "__Host-id";
 
@@ -26,6 +28,8 @@ pub(crate) fn client(store: &DynStore, locks: LockConfig) -> Client {
     let app = Router::new()
         .route("/read", get(read))
         .route("/add", get(add))
+        .route("/when", get(when))
+        .route("/hold", get(hold))
         .route("/own/{name}", get(own))
         .route("/login", get(login))
         .route("/rotate", get(rotate))
@@ -39,6 +43,26 @@ async fn read(session: ReadSession) -> Result<String, Error> {
 
 async fn add(session: Session) -> Result<String, Error> {
     Ok(session.increment("n", 1)?.to_string())
+}
+
+/// Says that it has the lock, and changes something once it is told to.
+async fn hold(session: Session) -> Result<(), Error> {
+    say("held");
+    let told = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
+    told.await.unwrap().unwrap();
+    session.insert("n", &1_000)
+}
+
+/// When it got the lock.
+async fn when(_: Session) -> String {
+    nanos().to_string()
+}
+
+pub(crate) fn nanos() -> u128 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_nanos()
 }
 
 /// Whose session it was before this request, and how often it was used.

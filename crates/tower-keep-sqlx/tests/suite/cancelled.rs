@@ -35,7 +35,7 @@ pub(crate) async fn dropped_after<F: Future>(polls: u64, future: F) -> Option<F:
 async fn data_never_cross_under_cancelled_requests() {
     const VISITORS: u64 = 8;
     let heavy = std::env::var_os("KEEP_HEAVY").is_some();
-    let wanted = if heavy { 50_000 } else { 1_000 };
+    let wanted = if heavy { 100_000 } else { 1_000 };
     let seed = seed_or(1);
     println!("KEEP_SEED={seed}");
     for engine in ENGINES {

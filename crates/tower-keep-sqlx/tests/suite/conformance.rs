@@ -1,6 +1,10 @@
 //! The contract's suite on every engine.
 
-use tower_keep_testkit::conformance::Harness;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tower_keep_testkit::conformance::{Harness, cases, run_case};
 
 use crate::place::{Engine, Place};
 
@@ -36,6 +40,31 @@ mod postgres {
 mod mariadb {
     use super::*;
     tower_keep_testkit::conformance_tests!(|| harness(Engine::MariaDb));
+}
+
+/// All in one and side by side: they mostly wait for time to pass.
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_behind_pgbouncer_in_session_mode() {
+    let harness =
+        || async { Harness::new(Place::behind("KEEP_PGBOUNCER_SESSION_URL").store().await) };
+    // Each has connections that nobody else gets meanwhile.
+    let (room, mut running) = (Arc::new(Semaphore::new(12)), JoinSet::new());
+    for (name, _) in cases() {
+        let room = room.clone();
+        running.spawn(async move {
+            let _place = room.acquire().await.unwrap();
+            run_case(name, harness).await
+        });
+    }
+    let mut passed = 0;
+    while let Some(result) = running.join_next().await {
+        if let Err(violation) = result.unwrap() {
+            panic!("{violation}");
+        }
+        passed += 1;
+    }
+    println!("{passed} cases");
+    assert!(passed > 80);
 }
 
 /// By a clock that the test moves, readers beside the writer.

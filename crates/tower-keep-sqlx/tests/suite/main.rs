@@ -1,5 +1,6 @@
 //! The stores on real databases: SQLite in memory and in files, and the servers that
-//! `KEEP_POSTGRES_URL` and `KEEP_MARIADB_URL` name (`./test.sh` starts them).
+//! `KEEP_POSTGRES_URL`, `KEEP_MARIADB_URL`, `KEEP_PGBOUNCER_SESSION_URL` and
+//! `KEEP_PGBOUNCER_TRANSACTION_URL` name (`./test.sh` starts them).
 #![cfg(all(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 #![allow(
     clippy::doc_markdown,
@@ -17,20 +18,36 @@ mod app;
 #[cfg(test)]
 mod cancelled;
 #[cfg(test)]
+mod conflicts;
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod full;
+#[cfg(test)]
 mod place;
+#[cfg(test)]
+mod pooling;
 #[cfg(test)]
 mod processes;
 #[cfg(test)]
+mod proxy;
+#[cfg(test)]
+mod restart;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
+mod server;
+#[cfg(test)]
 mod statements;
+#[cfg(test)]
+mod stopped;
 #[cfg(test)]
 mod storage;
 #[cfg(test)]
 mod stuck;
 #[cfg(test)]
 mod users;
+#[cfg(test)]
+mod wakeups;

@@ -1,10 +1,11 @@
 //! Where a test keeps its sessions.
 
+use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection, SqliteConnection};
-use tower_keep_core::{CommitId, DynStore};
+use tower_keep_core::{CommitId, DynStore, StoreError};
 use tower_keep_sqlx::{MySqlStore, PostgresStore, SqliteStore};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +50,13 @@ impl Place {
         }
     }
 
+    /// PostgreSQL behind a PgBouncer.
+    pub(crate) fn behind(variable: &str) -> Self {
+        let mut place = Self::new(Engine::Postgres);
+        place.url = server(variable);
+        place
+    }
+
     /// As a worker finds it in its environment.
     pub(crate) fn existing(engine: &str, url: String, table: String) -> Self {
         let engine = ENGINES.into_iter().find(|e| format!("{e:?}") == engine);
@@ -60,6 +68,13 @@ impl Place {
         }
     }
 
+    /// The host and port of the server.
+    pub(crate) fn address(&self) -> String {
+        let mut parts = self.url.split(['@', '/']);
+        let address = parts.find(|part| part.contains("127.0.0.1:"));
+        address.expect("a server on loopback").to_owned()
+    }
+
     /// A store of its own connections, its table made if need be.
     pub(crate) async fn store(&self) -> DynStore {
         match self.engine {
@@ -67,6 +82,26 @@ impl Place {
             Engine::Postgres => DynStore::new(self.postgres(8).await),
             Engine::MariaDb => DynStore::new(self.mariadb(8).await),
         }
+    }
+
+    /// The same for a server that may not be there: with so many connections at most, and no longer
+    /// than this for one. The table must be there.
+    pub(crate) async fn connected(
+        &self,
+        connections: u32,
+        patience: Duration,
+    ) -> Result<DynStore, StoreError> {
+        Ok(if self.engine == Engine::MariaDb {
+            let builder = MySqlStore::builder().table(&self.table).unwrap();
+            let builder = builder.max_connections(connections);
+            let builder = builder.acquire_timeout(patience);
+            DynStore::new(builder.connect(&self.url).await?)
+        } else {
+            let builder = PostgresStore::builder().table(&self.table).unwrap();
+            let builder = builder.max_connections(connections);
+            let builder = builder.acquire_timeout(patience);
+            DynStore::new(builder.connect(&self.url).await?)
+        })
     }
 
     pub(crate) async fn sqlite(&self, busy_timeout: Duration) -> SqliteStore {
@@ -144,6 +179,22 @@ impl Place {
         .unwrap()
     }
 
+    /// The threads in MariaDB that wait for a lock in a statement on this table. The tables of its
+    /// information schema are a copy, which is not renewed while several look at it often.
+    pub(crate) async fn waiting_in_mariadb(&self) -> Vec<u64> {
+        let mut connection = MySqlConnection::connect(&self.url).await.unwrap();
+        let status = sqlx::query_as::<_, (String, String, String)>("SHOW ENGINE INNODB STATUS");
+        let (.., status) = status.fetch_one(&mut connection).await.unwrap();
+        let transactions = status.split("---TRANSACTION").skip(1);
+        let waits = |text: &&str| text.contains("LOCK WAIT") && text.contains(&self.table);
+        let thread = |text: &str| {
+            let (_, rest) = text.split_once(" thread id ").unwrap();
+            let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap();
+            rest[..digits].parse().unwrap()
+        };
+        transactions.filter(waits).map(thread).collect()
+    }
+
     /// The bytes of the database's files, the log included.
     pub(crate) fn files(&self) -> Vec<u8> {
         let dir = std::fs::read_dir(self.dir.as_ref().unwrap()).unwrap();
@@ -158,6 +209,23 @@ impl Drop for Place {
             drop(std::fs::remove_dir_all(dir));
         }
     }
+}
+
+/// For what must happen, however slow the machine is.
+pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
+    let limit = Duration::from_mins(1);
+    let result = tokio::time::timeout(limit, future).await;
+    result.expect("it happens within a minute")
+}
+
+/// Asks until it is so.
+pub(crate) async fn until(is_so: impl AsyncFn() -> bool) {
+    soon(async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await;
 }
 
 fn server(variable: &str) -> String {

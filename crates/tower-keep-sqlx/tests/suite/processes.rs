@@ -14,29 +14,48 @@ use crate::place::{Engine, Place};
 
 const TASKS: usize = 8;
 
-fn runtime() -> Runtime {
+pub(crate) fn runtime() -> Runtime {
     Runtime::new().unwrap()
 }
 
-/// A copy of this process that runs the test `name` as a worker with this environment.
-fn spawn(name: &str, environment: &[(&str, &str)]) -> Child {
+/// A copy of this process that runs the test `name` as a worker on this place, with further
+/// values for [`worker`].
+pub(crate) fn spawn(name: &str, place: &Place, values: &[(&str, &str)]) -> Child {
+    let engine = format!("{:?}", place.engine);
+    let place = [
+        ("ENGINE", engine.as_str()),
+        ("URL", &place.url),
+        ("TABLE", &place.table),
+    ];
+    let values = place.iter().chain(values);
     Command::new(std::env::current_exe().unwrap())
         .args([name, "--exact", "--nocapture", "--test-threads=1"])
-        .envs(environment.iter().copied())
+        .envs(values.map(|(name, value)| (format!("KEEP_WORKER_{name}"), value)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap()
 }
 
+/// The place, if this is a worker.
+pub(crate) fn worker() -> Option<Place> {
+    let engine = std::env::var("KEEP_WORKER_ENGINE").ok()?;
+    Some(Place::existing(&engine, given("URL"), given("TABLE")))
+}
+
+/// A value that was given to the worker.
+pub(crate) fn given(name: &str) -> String {
+    std::env::var(format!("KEEP_WORKER_{name}")).unwrap()
+}
+
 /// One line, whole even if the process is killed right after.
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     std::io::stdout()
         .write_all(format!("\n@{line}\n").as_bytes())
         .unwrap();
 }
 
-fn heard(line: &str) -> Option<&str> {
+pub(crate) fn heard(line: &str) -> Option<&str> {
     line.strip_prefix('@')
 }
 
@@ -81,16 +100,9 @@ fn contend(name: &str, place: &Place, rounds: usize, kill_after: Option<u64>) ->
     runtime.block_on(sure.get("/read"));
     runtime.block_on(sure.get("/own/worker"));
     let cookie = sure.cookie(COOKIE).unwrap();
-    let rounds_text = rounds.to_string();
-    let engine = format!("{:?}", place.engine);
-    let environment = [
-        ("KEEP_WORKER_ENGINE", engine.as_str()),
-        ("KEEP_WORKER_URL", &place.url),
-        ("KEEP_WORKER_TABLE", &place.table),
-        ("KEEP_WORKER_COOKIE", &cookie),
-        ("KEEP_WORKER_ROUNDS", &rounds_text),
-    ];
-    let mut workers: Vec<_> = (0..WORKERS).map(|_| spawn(name, &environment)).collect();
+    let rounds = rounds.to_string();
+    let worker = |_| spawn(name, place, &[("COOKIE", &cookie), ("ROUNDS", &rounds)]);
+    let mut workers: Vec<_> = (0..WORKERS).map(worker).collect();
     let (sender, lines) = mpsc::channel();
     for (number, worker) in workers.iter_mut().enumerate() {
         let stdout = BufReader::new(worker.stdout.take().unwrap());
@@ -141,17 +153,9 @@ fn contend(name: &str, place: &Place, rounds: usize, kill_after: Option<u64>) ->
 
 /// Whether this is a worker, and then its work.
 fn worked() -> bool {
-    let variable = |name| std::env::var(name).unwrap();
-    let Ok(engine) = std::env::var("KEEP_WORKER_ENGINE") else {
-        return false;
-    };
-    let place = Place::existing(
-        &engine,
-        variable("KEEP_WORKER_URL"),
-        variable("KEEP_WORKER_TABLE"),
-    );
-    let rounds = variable("KEEP_WORKER_ROUNDS").parse().unwrap();
-    runtime().block_on(increment(&place, &variable("KEEP_WORKER_COOKIE"), rounds));
+    let Some(place) = worker() else { return false };
+    let rounds = given("ROUNDS").parse().unwrap();
+    runtime().block_on(increment(&place, &given("COOKIE"), rounds));
     true
 }
 
@@ -163,12 +167,12 @@ fn rounds() -> usize {
     }
 }
 
-fn exact(name: &str, engine: Engine) {
+fn exact(name: &str, place: impl FnOnce() -> Place) {
     if worked() {
         return;
     }
-    let (place, rounds) = (Place::new(engine), rounds());
-    let (count, heard) = contend(name, &place, rounds, None);
+    let rounds = rounds();
+    let (count, heard) = contend(name, &place(), rounds, None);
     assert_eq!(count, u64::try_from(3 * TASKS * rounds).unwrap());
     assert_eq!((heard.tried, heard.done), (count, count));
 }
@@ -203,7 +207,8 @@ macro_rules! on {
             #[test]
             fn increments_of_three_processes_are_exact() {
                 let name = "increments_of_three_processes_are_exact";
-                exact(&format!("processes::{}::{name}", stringify!($module)), Engine::$engine);
+                let name = format!("processes::{}::{name}", stringify!($module));
+                exact(&name, || Place::new(Engine::$engine));
             }
 
             #[test]
@@ -213,6 +218,14 @@ macro_rules! on {
             }
         }
     )* };
+}
+
+#[test]
+fn increments_through_pgbouncer_in_session_mode_are_exact() {
+    exact(
+        "processes::increments_through_pgbouncer_in_session_mode_are_exact",
+        || Place::behind("KEEP_PGBOUNCER_SESSION_URL"),
+    );
 }
 
 on! { sqlite Sqlite postgres Postgres mariadb MariaDb }

@@ -6,7 +6,7 @@ use tower_keep_core::{
     DynStore, Finish, Finished, SessionId, SessionStore, StoreError, StoreErrorKind, UserCap,
 };
 
-use crate::place::{Engine, Place};
+use crate::place::{Engine, Place, until};
 use crate::storage::new_session;
 use crate::users::{ids, leased, login, record, session_of};
 
@@ -50,8 +50,13 @@ struct Stuck {
     new: SessionId,
     finish: Finish,
     finishing: JoinHandle<Result<Finished, StoreError>>,
-    /// From where the server tells of it.
-    source: String,
+}
+
+fn waiting_in_postgres(place: &Place) -> String {
+    format!(
+        "FROM pg_stat_activity WHERE application_name = '{}' AND wait_event_type = 'Lock'",
+        place.table
+    )
 }
 
 impl Stuck {
@@ -74,20 +79,15 @@ impl Stuck {
             let (store, finish) = (store.clone(), finish.clone());
             async move { store.finish(&finish).await }
         });
-        let source = match place.engine {
-            Engine::Postgres => format!(
-                "FROM pg_stat_activity \
-                 WHERE application_name = '{table}' AND wait_event_type = 'Lock'"
-            ),
-            _ => format!(
-                "FROM information_schema.innodb_trx \
-                 WHERE trx_state = 'LOCK WAIT' AND trx_query LIKE '%{table}%'"
-            ),
-        };
-        let waiting = format!("SELECT COUNT(*) {source}");
-        while place.count(&waiting).await == 0 {
+        let in_postgres = format!("SELECT COUNT(*) {}", waiting_in_postgres(place));
+        until(async || {
             assert!(!finishing.is_finished(), "it does not wait");
-        }
+            match place.engine {
+                Engine::MariaDb => !place.waiting_in_mariadb().await.is_empty(),
+                _ => place.count(&in_postgres).await > 0,
+            }
+        })
+        .await;
         Self {
             store,
             outside,
@@ -95,7 +95,6 @@ impl Stuck {
             new: new.id,
             finish,
             finishing,
-            source,
         }
     }
 }
@@ -135,12 +134,11 @@ async fn of_a_login_that_is_cut_off_nothing_is_left() {
     for engine in [Engine::Postgres, Engine::MariaDb] {
         let place = Place::new(engine);
         let mut stuck = Stuck::new(&place).await;
-        let source = &stuck.source;
         let kill = if engine == Engine::Postgres {
-            format!("SELECT pg_terminate_backend(pid) {source}")
+            let waiting = waiting_in_postgres(&place);
+            format!("SELECT pg_terminate_backend(pid) {waiting}")
         } else {
-            let thread = format!("SELECT CAST(trx_mysql_thread_id AS SIGNED) {source}");
-            format!("KILL {}", place.count(&thread).await)
+            format!("KILL {}", place.waiting_in_mariadb().await[0])
         };
         place.run(&kill).await;
         let error = stuck.finishing.await.unwrap().unwrap_err();

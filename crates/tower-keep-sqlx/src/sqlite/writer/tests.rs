@@ -1,0 +1,97 @@
+//! What is synchronised with the disk.
+
+use std::str::FromStr;
+
+use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use tower_keep_core::{CommitId, SystemClock, Timestamp};
+
+use super::super::driver::Text;
+use super::*;
+use crate::statement::Reads;
+use crate::table::Table;
+use crate::value::Value;
+
+/// Of what is committed now.
+async fn level(open: &mut Open) -> i64 {
+    let level = sqlx::query_scalar("PRAGMA synchronous");
+    level.fetch_one(&mut open.inner).await.unwrap()
+}
+
+/// A step on a row that is not there.
+fn step(sql: &Sql) -> Task {
+    let parameters = (1..100).take_while(|n| sql.contains(&format!("${n}")));
+    // The id and the time are added to these.
+    let values = parameters.skip(2).map(|_| Value::Int(None)).collect();
+    Task::Step(Step {
+        sql: sql.clone(),
+        id: SessionId::new(Timestamp::from_millis(0)),
+        values,
+        reads: Reads::Nothing,
+    })
+}
+
+#[tokio::test]
+async fn what_must_last_is_synchronised_and_leases_are_not() {
+    let name = format!("keep-writer-{:?}.db", CommitId::unique());
+    let file = std::env::temp_dir().join(name);
+    let options = SqliteConnectOptions::from_str(&format!("sqlite:{}", file.display()));
+    let options = options.unwrap().create_if_missing(true);
+    let sql = Arc::new(Statements::new::<Text>(&Table::default()));
+    let mut setup = Setup {
+        options: Arc::new(
+            options
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full),
+        ),
+        statements: sql.clone(),
+        clock: Arc::new(SystemClock::default()),
+        lasting: true,
+    };
+    let mut open = Open::connect(&setup).await.unwrap();
+    let schema = include_str!("../schema.sql").replace("{table}", "keep_sessions");
+    let script = Task::Script(schema.replace("{name}", "keep_sessions").into());
+    let remove = Task::Remove { limit: 1, keep: 0 };
+    let cases = [
+        (2, vec![script]),
+        (1, vec![step(&sql.lease)]),
+        (1, vec![step(&sql.release)]),
+        (2, vec![step(&sql.destroy)]),
+        (1, vec![step(&sql.touch), step(&sql.renew)]),
+        (
+            2,
+            vec![step(&sql.lease), step(&sql.put), step(&sql.release)],
+        ),
+        (1, vec![step(&sql.lease), step(&sql.release)]),
+        (2, vec![step(&sql.bury)]),
+        (2, vec![step(&sql.replace)]),
+        (1, vec![step(&sql.lease)]),
+        (2, vec![remove]),
+    ];
+    for (number, (expected, tasks)) in cases.into_iter().enumerate() {
+        let (jobs, answers): (Vec<_>, Vec<_>) = tasks.into_iter().map(job).unzip();
+        open = run(&setup, open, jobs).await.unwrap();
+        for answer in answers {
+            assert!(answer.await.unwrap().is_ok(), "case {number}");
+        }
+        assert_eq!(level(&mut open).await, expected, "case {number}");
+    }
+    // Where nothing has to, it stays as it is.
+    setup.lasting = false;
+    open.lasting = false;
+    let (job, _answer) = job(step(&sql.put));
+    open = run(&setup, open, vec![job]).await.unwrap();
+    assert_eq!(level(&mut open).await, 2, "not touched");
+    open.inner.close().await.unwrap();
+    for file in [
+        file.clone(),
+        file.with_extension("db-wal"),
+        file.with_extension("db-shm"),
+    ] {
+        drop(std::fs::remove_file(file));
+    }
+}
+
+fn job(task: Task) -> (Job, oneshot::Receiver<Result<Answer, StoreError>>) {
+    let (reply, answer) = oneshot::channel();
+    (Job { task, reply }, answer)
+}
