@@ -10,5 +10,6 @@ mod common;
 mod conformance;
 mod files;
 mod processes;
+mod stopped;
 mod together;
 mod users;

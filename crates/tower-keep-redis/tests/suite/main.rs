@@ -32,6 +32,8 @@ mod sentinel;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
+mod stopped;
+#[cfg(test)]
 mod storage;
 #[cfg(all(test, feature = "tls"))]
 mod tls;

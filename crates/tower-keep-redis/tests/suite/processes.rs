@@ -19,17 +19,17 @@ use crate::storage::new_session;
 
 const TASKS: usize = 8;
 
-fn runtime() -> Runtime {
+pub(crate) fn runtime() -> Runtime {
     Runtime::new().unwrap()
 }
 
-async fn store(prefix: &str) -> RedisStore {
+pub(crate) async fn store(prefix: &str) -> RedisStore {
     let builder = RedisStore::builder().prefix(prefix);
     builder.connect(shared_url()).await.unwrap()
 }
 
 /// A copy of this process that runs the test `name` as a worker with this environment.
-fn spawn(name: &str, environment: &[(&str, &str)]) -> Child {
+pub(crate) fn spawn(name: &str, environment: &[(&str, &str)]) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args([name, "--exact", "--nocapture", "--test-threads=1"])
         .envs(environment.iter().copied())
@@ -41,13 +41,13 @@ fn spawn(name: &str, environment: &[(&str, &str)]) -> Child {
 }
 
 /// One line, whole even if the process is killed right after.
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     std::io::stdout()
         .write_all(format!("\n@{line}\n").as_bytes())
         .unwrap();
 }
 
-fn heard(line: &str) -> Option<&str> {
+pub(crate) fn heard(line: &str) -> Option<&str> {
     line.strip_prefix('@')
 }
 
