@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tower_keep_core::{
     CommitId, Created, Expect, Finish, Finished, Looked, NewSession, Op, Open, Opened, Owner,
-    Record, SessionId, StoreError, Sweep, Swept, Timestamp,
+    Record, SessionId, Stats, StoreError, Sweep, Swept, Timestamp,
 };
 
 use crate::error::unavailable;
@@ -55,6 +55,9 @@ pub(crate) trait Engine: Index + Send + Sync {
         &self,
         id: SessionId,
     ) -> impl Future<Output = Result<(Option<Stored>, Timestamp), StoreError>> + Send;
+
+    /// The numbers of [`counts`](crate::statement::counts).
+    fn count(&self) -> impl Future<Output = Result<[i64; 4], StoreError>> + Send;
 
     /// For each row removed, whether it was a tombstone.
     fn remove(
@@ -308,6 +311,18 @@ pub(crate) async fn cas<E: Engine>(
     };
     let values = parameters::whole(record, revision, engine.max_data())?;
     apply(engine, sql, id, values).await
+}
+
+pub(crate) async fn stats<E: Engine>(engine: &E) -> Result<Option<Stats>, StoreError> {
+    let counts = engine.count().await?;
+    // What is counted is not negative.
+    let [live, with_user, expired, tombstones] = counts.map(|n| u64::try_from(n).unwrap_or(0));
+    Ok(Some(Stats {
+        live,
+        with_user,
+        expired,
+        tombstones,
+    }))
 }
 
 pub(crate) async fn sweep<E: Engine>(engine: &E, sweep: Sweep) -> Result<Swept, StoreError> {

@@ -29,6 +29,15 @@ pub(crate) const CLIENT: i64 = 2;
 
 /// Access to an engine's row by position.
 pub(crate) trait Columns {
+    /// The numbers of [`counts`](crate::statement::counts).
+    fn counts(&self) -> Result<[i64; 4], StoreError> {
+        let mut counts = [0; 4];
+        for (at, count) in counts.iter_mut().enumerate() {
+            *count = self.int(at)?.unwrap_or_default();
+        }
+        Ok(counts)
+    }
+
     fn id(&self, at: usize) -> Result<[u8; 16], StoreError>;
     fn int(&self, at: usize) -> Result<Option<i64>, StoreError>;
     fn bytes(&self, at: usize) -> Result<Option<Vec<u8>>, StoreError>;

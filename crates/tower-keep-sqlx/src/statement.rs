@@ -64,6 +64,8 @@ pub(crate) trait Dialect {
     /// Removes at most `$1` rows that are over, tombstones of at least `$2` milliseconds, and
     /// returns for each whether it was one.
     fn sweep(table: &Table) -> String;
+    /// Returns [`counts`] in one row.
+    fn count(table: &Table) -> String;
 }
 
 /// Every statement of a store.
@@ -89,6 +91,7 @@ pub(crate) struct Statements {
     pub(crate) insert: Sql,
     pub(crate) replace: Sql,
     pub(crate) sweep: Sql,
+    pub(crate) count: Sql,
     #[cfg(feature = "postgres")]
     pub(crate) mark: Sql,
 }
@@ -121,6 +124,7 @@ impl Statements {
             insert: spell(D::insert(table, COLUMNS, WHOLE)),
             replace: update(&REPLACE),
             sweep: spell(D::sweep(table)),
+            count: spell(D::count(table)),
             #[cfg(feature = "postgres")]
             mark: update(&MARK),
         }
@@ -131,6 +135,17 @@ impl Statements {
 /// index.
 pub(crate) const OVER: &str = "bucket <= {now} / 900000 AND CASE WHEN gone_at IS NULL \
      THEN {least}(idle_deadline, absolute_deadline) <= {now} ELSE gone_at + $2 <= {now} END";
+
+/// How many rows are alive at `{now}`, how many of them are users', how many are over, and how many
+/// are tombstones.
+pub(crate) fn counts() -> String {
+    let live = "gone_at IS NULL AND idle_deadline > {now} AND absolute_deadline > {now}";
+    format!(
+        "COUNT(CASE WHEN {live} THEN 1 END), \
+         COUNT(CASE WHEN {live} AND user_id IS NOT NULL THEN 1 END), \
+         COUNT(CASE WHEN gone_at IS NULL AND NOT ({live}) THEN 1 END), COUNT(gone_at)"
+    )
+}
 
 /// What is alive at `{now}` and belongs to user `$1`, with ids below `$2`, at most `$3`.
 pub(crate) const OWN: &str = "user_id = $1 AND id < $2 AND gone_at IS NULL \

@@ -71,6 +71,12 @@ macro_rules! impl_store {
                 $crate::engine::destroy(&*self.0, id).await
             }
 
+            async fn stats(
+                &self,
+            ) -> Result<Option<tower_keep_core::Stats>, tower_keep_core::StoreError> {
+                $crate::engine::stats(&*self.0).await
+            }
+
             fn users(&self) -> Option<&dyn tower_keep_core::Users> {
                 Some(self)
             }

@@ -16,7 +16,7 @@ use tower_keep_core::{SessionId, StoreError, Timestamp};
 use crate::engine::{Outcome, Step};
 use crate::error::{corrupt, from_driver, unavailable};
 use crate::row::{Columns, Stored};
-use crate::statement::{Dialect, OVER, OWN, Reads, Sql, Statements, Update};
+use crate::statement::{Dialect, OVER, OWN, Reads, Sql, Statements, Update, counts};
 use crate::table::Table;
 use crate::value::Value;
 
@@ -59,6 +59,11 @@ impl Dialect for Text {
         let columns = columns(reads);
         let sql =
             format!("{CLOCK}; SELECT TRUE, @keep_now, TRUE, {columns} FROM {table} WHERE {OWN}");
+        sql.replace("{now}", "@keep_now")
+    }
+
+    fn count(table: &Table) -> String {
+        let sql = format!("{CLOCK}; SELECT {} FROM {table}", counts());
         sql.replace("{now}", "@keep_now")
     }
 
@@ -270,6 +275,12 @@ fn stored(row: &MySqlRow) -> Result<Option<Stored>, StoreError> {
 
 /// Looks for what is over first and then removes it by its keys, so that no more than those rows
 /// is locked.
+pub(super) async fn count(pool: &MySqlPool, sql: &Sql) -> Result<[i64; 4], StoreError> {
+    let rows = send(&mut Via::Pool(pool), sql.to_string()).await;
+    let rows = rows.map_err(driver_error)?;
+    rows.first().map_or(Ok([0; 4]), Columns::counts)
+}
+
 pub(super) async fn remove(
     pool: &MySqlPool,
     table: &Table,

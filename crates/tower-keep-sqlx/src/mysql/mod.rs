@@ -107,6 +107,10 @@ impl Engine for Inner {
         driver::read(&mut Via::Pool(&self.pool), &self.statements.look, id).await
     }
 
+    async fn count(&self) -> Result<[i64; 4], StoreError> {
+        driver::count(&self.pool, &self.statements.count).await
+    }
+
     async fn remove(&self, limit: i64, keep: i64) -> Result<Vec<bool>, StoreError> {
         driver::remove(&self.pool, &self.table, &self.statements.sweep, limit, keep).await
     }

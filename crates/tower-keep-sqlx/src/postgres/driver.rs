@@ -10,8 +10,8 @@ use tower_keep_core::{SessionId, StoreError, Timestamp};
 
 use crate::engine::{Outcome, Step, TRIES};
 use crate::error::{corrupt, from_driver, unavailable};
-use crate::row::Stored;
-use crate::statement::{Dialect, OVER, OWN, REVOKE, Reads, Sql, Update};
+use crate::row::{Columns, Stored};
+use crate::statement::{Dialect, OVER, OWN, REVOKE, Reads, Sql, Update, counts};
 use crate::table::Table;
 use crate::users::Listing;
 use crate::value::Value;
@@ -55,6 +55,11 @@ impl Dialect for Text {
             "WITH {CLOCK} SELECT TRUE, now, {} FROM {table}, t WHERE {OWN}",
             reads.columns()
         );
+        sql.replace("{now}", "t.now")
+    }
+
+    fn count(table: &Table) -> String {
+        let sql = format!("WITH {CLOCK} SELECT {} FROM {table}, t", counts());
         sql.replace("{now}", "t.now")
     }
 
@@ -261,6 +266,10 @@ fn preamble(row: &PgRow) -> Result<(bool, Timestamp), StoreError> {
     );
     let now = u64::try_from(now).map_err(|_| unavailable("its clock is before 1970"))?;
     Ok((applied, Timestamp::from_millis(now)))
+}
+
+pub(super) async fn count(pool: &PgPool, sql: &Sql) -> Result<[i64; 4], StoreError> {
+    repeated(|| query(sql).fetch_one(pool)).await?.counts()
 }
 
 pub(super) async fn remove(

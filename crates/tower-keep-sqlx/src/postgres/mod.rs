@@ -140,6 +140,10 @@ impl Engine for Inner {
         driver::read(self.safe_pool().await?, &self.statements.look, id).await
     }
 
+    async fn count(&self) -> Result<[i64; 4], StoreError> {
+        driver::count(self.safe_pool().await?, &self.statements.count).await
+    }
+
     async fn remove(&self, limit: i64, keep: i64) -> Result<Vec<bool>, StoreError> {
         let pool = self.safe_pool().await?;
         driver::remove(pool, &self.statements.sweep, limit, keep).await

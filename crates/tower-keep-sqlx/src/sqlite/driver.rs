@@ -6,8 +6,8 @@ use tower_keep_core::{SessionId, StoreError, Timestamp};
 
 use crate::engine::{Outcome, Step};
 use crate::error::{corrupt, from_driver};
-use crate::row::Stored;
-use crate::statement::{Dialect, OVER, OWN, Reads, Sql, Statements, Update};
+use crate::row::{Columns, Stored};
+use crate::statement::{Dialect, OVER, OWN, Reads, Sql, Statements, Update, counts};
 use crate::table::Table;
 use crate::users::Listing;
 use crate::value::{Value, instant};
@@ -46,6 +46,10 @@ impl Dialect for Text {
             "SELECT {} FROM {table} WHERE {OWN}",
             reads.columns()
         ))
+    }
+
+    fn count(table: &Table) -> String {
+        timed(&format!("SELECT {} FROM {table}", counts()))
     }
 
     fn sweep(table: &Table) -> String {
@@ -137,6 +141,16 @@ pub(super) async fn step(
 }
 
 /// Removes what is over; tells for each whether it was a tombstone.
+pub(super) async fn count<'c>(
+    connection: impl Executor<'c, Database = Sqlite>,
+    sql: &Sql,
+    now: Timestamp,
+) -> Result<[i64; 4], StoreError> {
+    let query = query(sql).bind(instant(now));
+    let rows = query.fetch_all(connection).await.map_err(driver_error)?;
+    rows.first().map_or(Ok([0; 4]), Columns::counts)
+}
+
 pub(super) async fn remove(
     connection: &mut SqliteConnection,
     sql: &Sql,

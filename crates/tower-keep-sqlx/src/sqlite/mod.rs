@@ -110,6 +110,13 @@ impl Engine for Sqlite {
         Ok((row, self.clock.now()))
     }
 
+    async fn count(&self) -> Result<[i64; 4], StoreError> {
+        let Some(readers) = &self.readers else {
+            return self.writer.run(Task::Count).await?.counts();
+        };
+        driver::count(readers, &self.statements.count, self.clock.now()).await
+    }
+
     async fn remove(&self, limit: i64, keep: i64) -> Result<Vec<bool>, StoreError> {
         self.writer
             .run(Task::Remove { limit, keep })

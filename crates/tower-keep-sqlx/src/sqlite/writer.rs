@@ -29,6 +29,7 @@ pub(super) enum Task {
     Read(SessionId),
     List(Listing),
     Change(Change),
+    Count,
     Remove { limit: i64, keep: i64 },
     Script(Sql),
 }
@@ -44,7 +45,7 @@ impl Task {
         ];
         match self {
             Self::Step(step) => !passing.into_iter().any(|sql| Arc::ptr_eq(sql, &step.sql)),
-            Self::Read(_) | Self::List(_) => false,
+            Self::Read(_) | Self::List(_) | Self::Count => false,
             Self::Change(_) | Self::Remove { .. } | Self::Script(_) => true,
         }
     }
@@ -56,6 +57,7 @@ pub(super) enum Answer {
     Read(Option<Stored>, Timestamp),
     List(Vec<Stored>, Timestamp),
     Change(Changed),
+    Count([i64; 4]),
     Remove(Vec<bool>),
     Script,
 }
@@ -85,6 +87,13 @@ impl Answer {
     pub(super) fn changed(self) -> Result<Changed, StoreError> {
         match self {
             Self::Change(changed) => Ok(changed),
+            _ => Err(mixed_up()),
+        }
+    }
+
+    pub(super) fn counts(self) -> Result<[i64; 4], StoreError> {
+        match self {
+            Self::Count(counts) => Ok(counts),
             _ => Err(mixed_up()),
         }
     }
@@ -299,6 +308,7 @@ async fn carry_out(
             };
             Answer::Change(change.carry_out(&mut writing).await?)
         }
+        Task::Count => Answer::Count(driver::count(connection, &statements.count, now).await?),
         Task::Remove { limit, keep } => {
             Answer::Remove(driver::remove(connection, &statements.sweep, limit, keep, now).await?)
         }
