@@ -93,14 +93,14 @@ impl<N: SessionStore, O: SessionStore> MigratingStore<N, O> {
         if !record.destroy(now) {
             return Ok(false);
         }
-        if !self.new.cas(id, Expect::Absent, &record).await? {
+        let ended = self.new.cas(id, Expect::Absent, &record).await?
             // It has moved meanwhile, or ended, or an earlier try came as far as this.
-            match of {
+            || match of {
                 Some(user) => self.both()?.0.revoke(user, id).await?,
                 None => self.new.destroy(id).await?,
             };
-        }
-        self.old.destroy(id).await
+        // The mover may have taken it by now.
+        Ok(self.old.destroy(id).await? || ended)
     }
 
     /// Both abilities, if both stores have it.

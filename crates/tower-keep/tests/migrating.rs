@@ -245,6 +245,26 @@ async fn e10_a_destruction_beside_a_move_is_final() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn e10_who_ends_a_session_that_moves_at_that_moment_is_told_so() {
+    let this = Move::begin().await;
+    let (id, gate) = (id_of(&this.client), Gate::new());
+    // The destroyer has seen it in the old store, and then it moves.
+    let waits = Fault::DelayBefore(gate.clone());
+    this.new
+        .set_script(Script::new().nth_of(Verb::Cas, 1, waits));
+    let ending = tokio::spawn({
+        let store = this.store();
+        async move { SessionStore::destroy(&store, id).await }
+    });
+    gate.arrived(1).await;
+    assert_eq!(this.client.get("/who").await.text(), "ann 1");
+    assert!(!Move::live(&this.old, id), "it has moved");
+    gate.open();
+    assert!(ending.await.unwrap().unwrap(), "a live session was ended");
+    assert!(!Move::live(&this.new, id));
+}
+
+#[tokio::test(start_paused = true)]
 async fn e10_a_move_that_was_not_finished_is_finished_by_the_next() {
     let this = Move::begin().await;
     let id = id_of(&this.client);

@@ -168,7 +168,9 @@ impl Inner {
                 self.shards.of(old).step(&mut after, destroy);
             }
         }
-        entry.retain(|id| self.view_of(user, id, false).is_some());
+        if !joined {
+            entry.retain(|other| other != id || self.view_of(user, id, false).is_some());
+        }
         drop(entry);
         self.follow(after);
         Ok(answer)
