@@ -174,20 +174,33 @@ impl Server {
         &self.dir
     }
 
+    /// A connection that has answered. One that is closed meanwhile, as sentinels do with a server
+    /// whose part they change, is opened again.
     pub(crate) async fn client(&self) -> MultiplexedConnection {
         let socket = self.dir.join("socket");
         let client = redis::Client::open(format!("unix://{}", socket.display())).unwrap();
-        client.get_multiplexed_async_connection().await.unwrap()
+        let mut tries = 0;
+        loop {
+            match client.get_multiplexed_async_connection().await {
+                Ok(connection) => return connection,
+                Err(error) if tries < 100 && error.is_connection_dropped() => tries += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 
     /// How often each command was called since the start, by the scripts too.
     pub(crate) async fn calls(&self) -> BTreeMap<String, u64> {
-        let mut client = self.client().await;
-        let info: String = redis::cmd("INFO")
-            .arg("commandstats")
-            .query_async(&mut client)
-            .await
-            .unwrap();
+        let mut info = redis::cmd("INFO");
+        info.arg("commandstats");
+        let mut tries = 0;
+        let info: String = loop {
+            match info.query_async(&mut self.client().await).await {
+                Ok(info) => break info,
+                Err(error) if tries < 100 && error.is_connection_dropped() => tries += 1,
+                Err(error) => panic!("{error}"),
+            }
+        };
         let line = |line: &str| {
             let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
             Some((name.to_owned(), rest.split(',').next()?.parse().ok()?))
