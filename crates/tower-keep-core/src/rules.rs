@@ -98,7 +98,8 @@ impl Record {
     /// now; a tombstone or an expired record is [`Gone`](Finished::Gone); another version than
     /// the expected one is [`Unknown`](Finished::Unknown); another owner is
     /// [`Lost`](Finished::Lost), even if it wrote nothing. A lease that ran out and that nobody
-    /// took is still owned. [`Op::Release`] looks at the owner alone.
+    /// took is still owned. [`Op::Release`] looks at the owner alone. [`Op::Merge`] is `Lost` as
+    /// long as a lease lasts, and takes the place of one that ran out.
     pub fn finish(&mut self, finish: &Finish, now: Timestamp) -> (Finished, bool) {
         if self.commits.contains(finish.commit) {
             return (self.done(now), false);
@@ -112,6 +113,16 @@ impl Record {
             Op::Release => {}
             _ if self.head.is_expired(now) => return (Finished::Gone, false),
             _ if self.head.version != finish.version => return (Finished::Unknown, false),
+            Op::Merge(_) if self.lease.is_some_and(|lease| lease.until > now) => {
+                return (Finished::Lost, false);
+            }
+            Op::Merge(data) => {
+                self.data = data.clone();
+                self.head.version += 1;
+                self.commits.push(finish.commit);
+                self.lease = None;
+                return (self.done(now), true);
+            }
             _ if !owned => return (Finished::Lost, false),
             Op::Destroy => {
                 self.commits.push(finish.commit);

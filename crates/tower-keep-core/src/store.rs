@@ -95,7 +95,7 @@ pub enum Opened {
 pub struct Finish {
     /// Which session.
     pub id: SessionId,
-    /// Who was granted the lease.
+    /// Who was granted the lease, except for a [merge](Op::Merge).
     pub owner: Owner,
     /// The version that was opened.
     pub version: u64,
@@ -115,7 +115,7 @@ impl Finish {
                 let user = head.user.as_ref()?.as_deref()?;
                 Some((user, head.cap))
             }
-            Op::Release | Op::Destroy => None,
+            Op::Release | Op::Merge(_) | Op::Destroy => None,
         }
     }
 
@@ -123,7 +123,7 @@ impl Finish {
     pub const fn changes_user(&self) -> bool {
         match &self.op {
             Op::Put(Put { head, .. }) => head.user.is_some(),
-            Op::Release => false,
+            Op::Release | Op::Merge(_) => false,
             Op::Destroy => true,
         }
     }
@@ -136,6 +136,10 @@ pub enum Op {
     Release,
     /// Commit changes.
     Put(Put),
+    /// Commit this new data where nobody holds the lease: whoever merges was never granted it, so
+    /// [`Finish::owner`] and [`Finish::next`] are not looked at. With the version unchanged, what
+    /// was read and what is written are one step.
+    Merge(Data),
     /// Replace the record by a tombstone.
     Destroy,
 }
@@ -161,7 +165,7 @@ pub enum Finished {
         /// Whether somebody was refused the lease lately and seems to wait for it.
         waiting: bool,
     },
-    /// Nothing was applied: the lease has another owner.
+    /// Nothing was applied: the lease has another owner, or for a [merge](Op::Merge) any.
     Lost,
     /// Nothing was applied: the session was destroyed, is expired or is not there.
     Gone,

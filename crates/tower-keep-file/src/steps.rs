@@ -156,7 +156,7 @@ impl Steps {
             let (finished, changed) = stored.record.finish(finish, now);
             let change = match finish.op {
                 Op::Release => Change::passing(changed),
-                Op::Put(_) | Op::Destroy => {
+                Op::Put(_) | Op::Merge(_) | Op::Destroy => {
                     Change::lasting(matches!(finished, Finished::Done { .. }))
                 }
             };

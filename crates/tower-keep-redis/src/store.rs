@@ -267,6 +267,11 @@ impl RedisStore {
             Op::Release => ("release", None),
             Op::Destroy => ("destroy", None),
             Op::Put(put) => ("put", Some(PackedPut::new(put, inner.max_body)?)),
+            Op::Merge(_) => ("merge", None),
+        };
+        let merged = match &finish.op {
+            Op::Merge(data) => Some(pack_data(data, inner.max_body)?),
+            _ => None,
         };
         let next = finish.next.map(|(owner, _)| owner_bytes(owner));
         let args = |cmd: &mut Cmd| {
@@ -279,11 +284,16 @@ impl RedisStore {
             if let Some(put) = &put {
                 put.args(cmd);
             }
+            if let Some(data) = &merged {
+                cmd.arg(data);
+            }
         };
         let script = &inner.scripts.finish;
         let mut reply = match finish.op {
             Op::Release => inner.step(script, finish.id, args).await?,
-            Op::Put(_) | Op::Destroy => inner.commit(script, finish.id, args).await?,
+            Op::Put(_) | Op::Merge(_) | Op::Destroy => {
+                inner.commit(script, finish.id, args).await?
+            }
         };
         let finished = match reply.word() {
             b"done" => Finished::Done {

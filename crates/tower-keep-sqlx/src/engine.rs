@@ -190,7 +190,7 @@ fn done(finish: &Finish, now: Timestamp, row: Option<&Stored>) -> Finished {
     Finished::Done {
         version: match finish.op {
             Op::Release => record.map_or(finish.version, |record| record.head.version),
-            Op::Put(_) | Op::Destroy => finish.version + 1,
+            Op::Put(_) | Op::Merge(_) | Op::Destroy => finish.version + 1,
         },
         now,
         waiting: waiting_until.is_some_and(|until| until > now),
@@ -214,6 +214,14 @@ fn finishing<E: Engine>(engine: &E, finish: &Finish) -> Result<Step, StoreError>
             step.sql = sql.bury.clone();
             step.values.truncate(2);
             step.values.push(Value::count(*version));
+        }
+        Op::Merge(data) => {
+            step.sql = sql.merge.clone();
+            step.values = vec![
+                Value::commit(*commit),
+                Value::count(*version),
+                Value::data(data, engine.max_data())?,
+            ];
         }
         Op::Put(put) => {
             step.sql = sql.put.clone();

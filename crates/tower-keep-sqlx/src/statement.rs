@@ -84,6 +84,7 @@ pub(crate) struct Statements {
     pub(crate) touch: Sql,
     pub(crate) release: Sql,
     pub(crate) put: Sql,
+    pub(crate) merge: Sql,
     pub(crate) bury: Sql,
     pub(crate) renew: Sql,
     pub(crate) destroy: Sql,
@@ -117,6 +118,7 @@ impl Statements {
             touch: update(&TOUCH),
             release: releasing(&RELEASE),
             put: releasing(&PUT),
+            merge: releasing(&MERGE),
             bury: releasing(&BURY),
             renew: update(&RENEW),
             destroy: releasing(&DESTROY),
@@ -218,6 +220,17 @@ const PUT: Update = Update {
           flags = (flags & $19) | $20",
     when: "gone_at IS NULL AND owner = $2 AND version = $6 \
            AND ($3 IN (commit_1, commit_2, commit_3, commit_4)) IS NOT TRUE \
+           AND idle_deadline > {now} AND absolute_deadline > {now}",
+    reads: Reads::Head,
+};
+
+/// `$2` commit, `$3` version, `$4` data.
+const MERGE: Update = Update {
+    set: "revision = revision + 1, version = version + 1, \
+          commit_4 = commit_3, commit_3 = commit_2, commit_2 = commit_1, commit_1 = $2, \
+          owner = NULL, lease_until = NULL, data = $4",
+    when: "gone_at IS NULL AND (owner IS NULL OR lease_until <= {now}) AND version = $3 \
+           AND ($2 IN (commit_1, commit_2, commit_3, commit_4)) IS NOT TRUE \
            AND idle_deadline > {now} AND absolute_deadline > {now}",
     reads: Reads::Head,
 };

@@ -16,7 +16,12 @@ if op ~= 'release' then
   if expired(head) then return {'gone'} end
   if head[VERSION] ~= tonumber(version) then return {'unknown'} end
 end
-if not owned then return {'lost'} end
+if op == 'merge' then
+  if head[LEASE] > now then return {'lost'} end
+  next_owner = ''
+elseif not owned then
+  return {'lost'}
+end
 
 if op ~= 'release' then
   head[VERSION] = head[VERSION] + 1
@@ -51,6 +56,7 @@ else
     if client ~= '' then set[#set + 1] = 'c'; set[#set + 1] = client end
     if data ~= '' then set[#set + 1] = 'd'; set[#set + 1] = data end
   end
+  if op == 'merge' then set = {'d', ARGV[10]} end
   if next_owner ~= '' then
     head[OWNER], head[LEASE] = next_owner, now + tonumber(lease)
   else

@@ -210,7 +210,7 @@ impl<'a> Run<'a> {
                         known.secrets.extend(put.head.secret);
                         known.finishes.push(finish.clone());
                     }
-                    Op::Destroy => known.finishes.push(finish.clone()),
+                    Op::Merge(_) | Op::Destroy => known.finishes.push(finish.clone()),
                     Op::Release => {}
                 }
             }
@@ -234,6 +234,7 @@ impl<'a> Run<'a> {
         let op = match self.rng.below(10) {
             0..2 => Op::Release,
             2 if self.rng.percent(40) => Op::Destroy,
+            3..5 => Op::Merge(data(self.rng.below(1_000))),
             _ => Op::Put(self.put()),
         };
         let hands_on = !self.cx.via_local && self.rng.percent(30);

@@ -60,6 +60,15 @@ macro_rules! __for_each_conformance_case {
                 tells_who_waits "every kind of finish tells whether somebody was refused lately"
                 destroys "a destroy leaves a tombstone and is done again when it is tried again"
             }
+            merge {
+                commits_without_a_lease "a merge stores the data and counts the version where nobody holds the lease, and changes nothing else"
+                waits_for_no_lease "beside a live lease a merge is lost, and the holder's commit counts"
+                takes_the_place_of_a_lease_that_ran_out "a lease that ran out does not stop a merge, and does not commit after it"
+                needs_its_version "on another version than the expected one a merge is unknown, lease or not"
+                is_done_again "a merge that is tried again is done, and applied once"
+                brings_nothing_back "on what is over, destroyed or was never there a merge is gone"
+                excludes_other_commits "of merges on one version at the same time one is applied, and no commit is lost"
+            }
             head {
                 rotates "a new secret replaces the old one in the same record and enters the next generation"
                 changes_user "a change of user ends the earlier proof, unless it comes with one"

@@ -53,6 +53,7 @@ mod finish;
 mod head;
 mod late;
 mod list;
+mod merge;
 mod open;
 mod physical;
 mod queue;

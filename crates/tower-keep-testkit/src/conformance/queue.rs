@@ -53,7 +53,7 @@ pub(super) fn finish(local: &dyn LocalStore, held: &Held, op: Op) -> Result {
             .data
             .as_ref()
             .map(|new| difference(&held.view.data, new)),
-        Op::Release | Op::Destroy => None,
+        Op::Release | Op::Merge(_) | Op::Destroy => None,
     };
     match local.finish(&held.finish(op), &patch.unwrap_or_default())? {
         Finished::Done { .. } => Ok(()),

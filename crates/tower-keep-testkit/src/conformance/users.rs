@@ -86,7 +86,7 @@ async fn log_in(cx: &Context, new: &NewSession, user: Option<&str>) -> Result<Ne
 fn after(new: &NewSession, finish: &Finish) -> NewSession {
     let fresh = match &finish.op {
         Op::Put(put) => put.head.secret,
-        Op::Release | Op::Destroy => None,
+        Op::Release | Op::Merge(_) | Op::Destroy => None,
     };
     NewSession {
         secret: fresh.unwrap_or(new.secret),

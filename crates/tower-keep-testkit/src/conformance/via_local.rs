@@ -55,7 +55,7 @@ impl SessionStore for ViaLocal {
                     .as_ref()
                     .map_or_else(Patch::default, |new| difference(&base, new))
             }
-            Op::Release | Op::Destroy => Patch::default(),
+            Op::Release | Op::Merge(_) | Op::Destroy => Patch::default(),
         };
         self.verbs()?.finish(finish, &patch)
     }

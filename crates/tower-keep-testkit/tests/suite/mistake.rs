@@ -51,6 +51,12 @@ pub(crate) enum Mistake {
     DropsNextOwner,
     /// A holder whose lease ran out cannot commit.
     LeaseEndsCommit,
+    /// A merge does not look at the lease.
+    MergesUnderALease,
+    /// A merge does not look at the version.
+    MergesOnAnyVersion,
+    /// A merge leaves a lease that ran out.
+    MergeKeepsLease,
     /// A commit after the deadline is applied.
     CommitsExpired,
     /// A reader is kept out by a lease.
@@ -168,6 +174,10 @@ pub(crate) fn mistaken_finish(
         Mistake::LeaseEndsCommit if record.lease.is_some_and(|lease| lease.until <= now) => {
             return (Finished::Lost, None);
         }
+        Mistake::MergesUnderALease if matches!(finish.op, Op::Merge(_)) => record.lease = None,
+        Mistake::MergesOnAnyVersion if matches!(finish.op, Op::Merge(_)) => {
+            finish.version = record.head.version;
+        }
         Mistake::DropsNextOwner => finish.next = None,
         Mistake::CommitsExpired => {
             record.head.idle_deadline = record.head.idle_deadline.max(now.plus(MILLI));
@@ -182,6 +192,9 @@ pub(crate) fn mistaken_finish(
         *waiting = false;
     }
     if changed {
+        if mistake == Mistake::MergeKeepsLease && matches!(finish.op, Op::Merge(_)) {
+            record.lease = before.lease;
+        }
         if let Op::Put(put) = &finish.op {
             match mistake {
                 Mistake::ClearsData if put.data.is_none() => {

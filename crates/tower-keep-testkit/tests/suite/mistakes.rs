@@ -48,6 +48,13 @@ const MISTAKES: &[(Mistake, &str)] = &[
         Mistake::LeaseEndsCommit,
         "finish::outlives_an_untaken_lease",
     ),
+    (Mistake::MergesUnderALease, "merge::waits_for_no_lease"),
+    (Mistake::MergesOnAnyVersion, "merge::needs_its_version"),
+    (Mistake::MergesOnAnyVersion, "merge::excludes_other_commits"),
+    (
+        Mistake::MergeKeepsLease,
+        "merge::takes_the_place_of_a_lease_that_ran_out",
+    ),
     (
         Mistake::CommitsExpired,
         "finish::is_gone_from_the_deadline_on",
