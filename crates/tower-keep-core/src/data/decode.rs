@@ -10,6 +10,7 @@ use super::nested;
 use super::raw::{self, Buf, MAX_DEPTH};
 
 /// A new value.
+#[derive(Clone)]
 pub(super) struct Encoded {
     pub(super) json: Buf,
     /// Its levels of arrays and objects.

@@ -69,6 +69,8 @@ pub struct Edit {
     /// `base` holds.
     pub(super) now: SmallVec<[Box<str>; 1]>,
     limits: DataLimits,
+    /// What tells the flash values that are set here from others under the same keys.
+    pub(super) stamp: u64,
 }
 
 impl Edit {
@@ -79,7 +81,15 @@ impl Edit {
             patch: Patch::default(),
             now: SmallVec::new(),
             limits,
+            stamp: 0,
         }
+    }
+
+    /// The same, on data of this version, which tells flash values of the same key apart.
+    #[must_use]
+    pub fn at_version(mut self, version: u64) -> Self {
+        self.stamp = version;
+        self
     }
 
     /// For the library: one of its own entries, which no user's key can reach.
@@ -191,8 +201,15 @@ impl Edit {
         if let Some(json) = self.top(key.text()) {
             return Some(json);
         }
-        let json = self.top(key.parent()?)?;
-        json.get(nested::find(json, key.text())?)
+        key.parent()?;
+        self.lookup_path(key.text())
+    }
+
+    /// The value that a path leads to, whether or not there is a literal key of the same text.
+    pub(super) fn lookup_path(&self, path: &str) -> Option<&[u8]> {
+        let top = path.split_once('.').map_or(path, |(top, _)| top);
+        let json = self.top(top)?;
+        json.get(nested::find(json, path)?)
     }
 
     /// The value under a top-level key.

@@ -1,25 +1,29 @@
 //! Values for this request and the next.
 //!
 //! Which keys are flash values, and whether they have been readable in an earlier request, stands
-//! in one entry of the library's own: `{"name":0}` for new ones, `{"name":1}` for old ones. A
-//! session without flash values does not have it.
+//! in one entry of the library's own: `{"name":14}`, an even number for new ones, an odd one for old
+//! ones. Half of it is the version of the data that the value was set on, by which it is told from
+//! a later one of the same name. A session without flash values does not have the entry.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::decode::{decode, encode};
+use super::blob;
+use super::decode::{Encoded, decode, encode};
 use super::edit::Edit;
 use super::error::DataError;
-use super::path::{AsKey, Keys};
+use super::path::{AsKey, Key, Keys};
 use super::raw::{self, Buf};
 
 const FLASH: &str = "\u{1}flash";
 
 /// That a value is a flash value.
-struct Mark {
+#[derive(Clone)]
+pub(super) struct Mark {
     key: String,
     /// Whether it goes with the next ageing.
     old: bool,
+    stamp: u64,
 }
 
 /// Flash values share the keys of the other values and are read like them. The key of a flash
@@ -55,6 +59,13 @@ impl Edit {
         key: impl AsKey,
         value: &T,
     ) -> Result<(), DataError> {
+        let key = key.as_key();
+        self.check(key)?;
+        let value = encode(key.text(), value)?;
+        self.flash_encoded(key, value)
+    }
+
+    pub(super) fn flash_encoded(&mut self, key: Key<'_>, value: Encoded) -> Result<(), DataError> {
         let key = self.set_literal(key, value)?;
         self.now.retain(|now| **now != *key);
         self.mark_new(&[key]);
@@ -72,6 +83,17 @@ impl Edit {
         &mut self,
         key: impl AsKey,
         value: &T,
+    ) -> Result<(), DataError> {
+        let key = key.as_key();
+        self.check(key)?;
+        let value = encode(key.text(), value)?;
+        self.flash_now_encoded(key, value)
+    }
+
+    pub(super) fn flash_now_encoded(
+        &mut self,
+        key: Key<'_>,
+        value: Encoded,
     ) -> Result<(), DataError> {
         let key = self.set_literal(key, value)?;
         self.unmark(&key);
@@ -129,6 +151,23 @@ impl Edit {
         self.set_marks(&marks);
     }
 
+    /// As [`age_flash`](Self::age_flash), but only those that were seen to be flash values. One
+    /// that was aged meanwhile does not age twice.
+    pub(super) fn age_those(&mut self, seen: &[Mark]) {
+        let mut marks = self.marks();
+        let seen = |mark: &Mark| {
+            let mut seen = seen.iter();
+            seen.find(|seen| seen.key == mark.key && seen.stamp == mark.stamp)
+        };
+        for mark in marks.extract_if(.., |mark| seen(mark).is_some_and(|seen| seen.old)) {
+            self.unset(&mark.key);
+        }
+        for mark in &mut marks {
+            mark.old |= seen(mark).is_some();
+        }
+        self.set_marks(&marks);
+    }
+
     /// Makes what is under a key no flash value.
     pub(super) fn unmark(&mut self, key: &str) {
         self.now.retain(|now| **now != *key);
@@ -156,29 +195,28 @@ impl Edit {
         }
     }
 
-    fn set_literal<T: Serialize + ?Sized>(
-        &mut self,
-        key: impl AsKey,
-        value: &T,
-    ) -> Result<String, DataError> {
-        let key = key.as_key();
+    fn set_literal(&mut self, key: Key<'_>, value: Encoded) -> Result<String, DataError> {
         self.check(key)?;
-        let value = encode(key.text(), value)?;
         self.set(key.text(), value.json);
         Ok(key.text().to_owned())
     }
 
-    fn flash_keys(&self) -> impl Iterator<Item = String> {
+    pub(super) fn flash_keys(&self) -> impl Iterator<Item = String> {
         let marked = self.marks().into_iter().map(|mark| mark.key);
         marked.chain(self.now.iter().map(ToString::to_string))
     }
 
-    fn marks(&self) -> Vec<Mark> {
+    pub(super) fn marks(&self) -> Vec<Mark> {
         let json = self.system(FLASH).unwrap_or_default();
         raw::items(json, 0)
-            .map(|item| Mark {
-                key: item.decoded_name(),
-                old: json.get(item.value) == Some(b"1"),
+            .map(|item| {
+                let number = json.get(item.value.clone()).map_or("", blob::text);
+                let number: u64 = number.parse().unwrap_or_default();
+                Mark {
+                    key: item.decoded_name(),
+                    old: number % 2 == 1,
+                    stamp: number / 2,
+                }
             })
             .collect()
     }
@@ -189,6 +227,7 @@ impl Edit {
         marks.extend(keys.iter().map(|key| Mark {
             key: key.clone(),
             old: false,
+            stamp: self.stamp,
         }));
         self.set_marks(&marks);
     }
@@ -201,7 +240,11 @@ impl Edit {
         for (index, mark) in marks.iter().enumerate() {
             json.extend_from_slice(if index == 0 { b"{\"" } else { b",\"" });
             json.extend_from_slice(&raw::escaped(mark.key.as_bytes()));
-            json.extend_from_slice(if mark.old { b"\":1" } else { b"\":0" });
+            let number = mark
+                .stamp
+                .saturating_mul(2)
+                .saturating_add(u64::from(mark.old));
+            json.extend_from_slice(format!("\":{number}").as_bytes());
         }
         json.push(b'}');
         self.set(FLASH, json);

@@ -41,6 +41,10 @@ impl<'a> Key<'a> {
         self.text.split_once('.').map(|(top, _)| top)
     }
 
+    pub(super) fn is_literal(self) -> bool {
+        self.literal
+    }
+
     /// Whether the key could name anything of the user's.
     pub(super) fn is_users(self) -> bool {
         !self.text.starts_with(SYSTEM)

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::blob;
-use super::decode::encode;
+use super::decode::{Encoded, encode};
 use super::edit::Edit;
 use super::error::{DataError, Kind};
 use super::path::{AsKey, Key, Keys};
@@ -32,6 +32,11 @@ impl Edit {
         let key = key.as_key();
         self.check(key)?;
         let value = encode(key.text(), value)?;
+        self.insert_encoded(key, value)
+    }
+
+    pub(super) fn insert_encoded(&mut self, key: Key<'_>, value: Encoded) -> Result<(), DataError> {
+        self.check(key)?;
         self.write(key, value)?;
         self.unmark(key.text());
         Ok(())
@@ -116,6 +121,11 @@ impl Edit {
         let key = key.as_key();
         self.check(key)?;
         let element = encode(key.text(), element)?;
+        self.push_encoded(key, element)
+    }
+
+    pub(super) fn push_encoded(&mut self, key: Key<'_>, element: Encoded) -> Result<(), DataError> {
+        self.check(key)?;
         let array = match self.lookup(key) {
             None | Some(b"null") => &b"[]"[..],
             Some(json) if raw::kind(json) == Kind::Array => json,

@@ -38,9 +38,9 @@ pub(super) async fn commits_without_a_lease(cx: &Context) -> Result {
             record.commits.contains(finish.commit),
             "the commit is not noted"
         );
-        let mut head = before.head.clone();
-        head.version = version + 1;
-        super::same::heads(&head, &record.head)
+        let mut expected = before.head.clone();
+        expected.version = version + 1;
+        super::same::heads(&expected, &record.head)
             .map_err(|seen| Failure::new(format!("a merge changed {seen}")))?;
         let held = cx.lock(&new, LONG).await?;
         ensure!(
