@@ -1,5 +1,7 @@
 //! A request's steps, done again on data that have changed meanwhile.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tower_keep_core::data::{Data, DataError, DataLimits, Edit, Literal, MergeLog};

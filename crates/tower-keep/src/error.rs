@@ -89,6 +89,9 @@ pub enum Conflict {
     /// What was read first and what was locked then differ in session, generation or user.
     #[error("the session changed hands between reading it and locking it")]
     Changed,
+    /// A [`MergeSession`](crate::MergeSession) has read what another request changed before it ended.
+    #[error("what this request had read was changed by another before it ended")]
+    Outdated,
     /// The request carries the cookies of two live sessions.
     #[error("the request carries two different sessions")]
     Ambiguous,

@@ -10,6 +10,7 @@ use http::Extensions;
 
 use crate::error::Error;
 use crate::handle::SessionHandle;
+use crate::merge::MergeSession;
 use crate::read::ReadSession;
 use crate::request::RequestHead;
 use crate::session::Session;
@@ -79,6 +80,19 @@ impl FromHead for Session {
     }
 }
 
+impl FromHead for MergeSession {
+    async fn from_head(head: &RequestHead<'_>, key: TypeId) -> Result<Self, Error> {
+        let session = open(head, key, Mode::Merge).await?;
+        let (_, within) = find(head.extensions, key)?;
+        Ok(Self::new(session, within.clone()))
+    }
+
+    async fn resume(head: &RequestHead<'_>, key: TypeId) -> Result<Option<Self>, Error> {
+        let session = Self::from_head(head, key).await?;
+        Ok(Some(session).filter(|session| !session.is_new()))
+    }
+}
+
 impl FromHead for SessionHandle {
     async fn from_head(head: &RequestHead<'_>, key: TypeId) -> Result<Self, Error> {
         let (slot, _) = find(head.extensions, key)?;
@@ -111,7 +125,7 @@ macro_rules! without_axum {
     )*};
 }
 
-without_axum!(Session, ReadSession, SessionHandle);
+without_axum!(Session, ReadSession, MergeSession, SessionHandle);
 
 /// The same as the extractors' `Option`s.
 macro_rules! optional_without_axum {
@@ -132,7 +146,7 @@ macro_rules! optional_without_axum {
     )*};
 }
 
-optional_without_axum!(Session, ReadSession);
+optional_without_axum!(Session, ReadSession, MergeSession);
 
 /// An extractor for the session of the layer with the key `K`, in an app that has several; see
 /// [`SessionLayerBuilder::key`](crate::SessionLayerBuilder::key).
@@ -188,6 +202,7 @@ mod axum {
     use crate::answer::answer;
     use crate::error::Error;
     use crate::handle::SessionHandle;
+    use crate::merge::MergeSession;
     use crate::read::ReadSession;
     use crate::rejection::SessionRejection;
     use crate::request::RequestHead;
@@ -228,9 +243,11 @@ mod axum {
     extractors!(
         [] Session, MainKey;
         [] ReadSession, MainKey;
+        [] MergeSession, MainKey;
         [] SessionHandle, MainKey;
         [K: 'static] Keyed<K, Session>, K;
         [K: 'static] Keyed<K, ReadSession>, K;
+        [K: 'static] Keyed<K, MergeSession>, K;
         [K: 'static] Keyed<K, SessionHandle>, K;
     );
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tower_keep_core::SessionId;
 
 use crate::error::Error;
+use crate::merge::MergeSession;
 use crate::read::ReadSession;
 use crate::session::Session;
 use crate::slot::{Absence, Identity, Mode, Slot, Source, Tokens};
@@ -101,6 +102,28 @@ impl SessionHandle {
         // Every way out of here but the commit discards.
         let discard = Discard(&slot);
         let session = Session(ReadSession { slot: slot.clone() });
+        let answer = change(session).await?;
+        slot.commit_without_response().await?;
+        drop(discard);
+        Ok(answer)
+    }
+
+    /// As [`write`](Self::write), with a [`MergeSession`]: `change` does not wait for others, nor do
+    /// others for it.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write), and [`Conflict::Outdated`](crate::Conflict::Outdated).
+    pub async fn merge<T, E, F>(&self, change: F) -> Result<T, E>
+    where
+        E: From<Error>,
+        F: AsyncFnOnce(MergeSession) -> Result<T, E>,
+    {
+        if !self.detached && self.slot.holds_lease() {
+            return Err(Error::InUse.into());
+        }
+        let slot = self.open(Mode::Merge).await?;
+        let discard = Discard(&slot);
+        let session = MergeSession::new(ReadSession { slot: slot.clone() }, slot.clone());
         let answer = change(session).await?;
         slot.commit_without_response().await?;
         drop(discard);

@@ -32,6 +32,7 @@
 //! |---|---|---|
 //! | [`Session`] | lock and load at extraction, save and unlock after the handler | yes |
 //! | [`ReadSession`] | load | no |
+//! | [`MergeSession`] | load at extraction; save after the handler, merged with what others did | yes |
 //! | `Option<Session>`, `Option<ReadSession>` | as above; `None` without a stored session | as above |
 //! | [`SessionHandle`] | none until asked: for tasks that outlive the request | through a `Session` |
 //! | nothing | none | |
@@ -70,6 +71,7 @@ mod handle;
 mod layer;
 mod lock;
 mod memory;
+mod merge;
 mod migrating;
 mod read;
 #[cfg(feature = "axum")]
@@ -90,6 +92,7 @@ pub use layer::{
 };
 pub use lock::LockConfig;
 pub use memory::MemoryStore;
+pub use merge::MergeSession;
 pub use migrating::MigratingStore;
 pub use read::ReadSession;
 #[cfg(feature = "axum")]

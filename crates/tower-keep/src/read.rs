@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use tower_keep_core::data::{AsKey, Keys};
+use tower_keep_core::data::{AsKey, Edit, Keys, MergeLog};
 use tower_keep_core::{Client, SessionId, Timestamp};
 
 use crate::error::Error;
@@ -44,7 +44,7 @@ impl ReadSession {
     /// [`Error::Data`] naming the key if the value is not a `T`, [`Error::Closed`] after the end
     /// of the request.
     pub fn get<T: DeserializeOwned>(&self, key: impl AsKey) -> Result<Option<T>, Error> {
-        Ok(self.slot.read(|work| work.edit.get(key))??)
+        Ok(self.seen(key.as_key(), |edit| edit.get(&key))??)
     }
 
     /// The value under `key`, or `default` if there is none.
@@ -71,7 +71,7 @@ impl ReadSession {
     /// # Errors
     /// [`Error::Closed`] after the end of the request, as for all that follows.
     pub fn has(&self, keys: impl Keys) -> Result<bool, Error> {
-        self.slot.read(|work| work.edit.has(keys))
+        self.seen(&keys, |edit| edit.has(&keys))
     }
 
     /// Whether all of `keys` are present, null or not.
@@ -80,7 +80,7 @@ impl ReadSession {
     /// As [`has`](Self::has).
     #[doc(alias = "exists")]
     pub fn contains_key(&self, keys: impl Keys) -> Result<bool, Error> {
-        self.slot.read(|work| work.edit.contains_key(keys))
+        self.seen(&keys, |edit| edit.contains_key(&keys))
     }
 
     /// All data of the application, flash messages included; nothing that the library keeps for
@@ -89,7 +89,7 @@ impl ReadSession {
     /// # Errors
     /// As [`has`](Self::has), and [`Error::Data`] if a stored value is damaged.
     pub fn all(&self) -> Result<Map<String, Value>, Error> {
-        Ok(self.slot.read(|work| work.edit.all())??)
+        Ok(self.seen_all(Edit::all)??)
     }
 
     /// The top-level keys.
@@ -97,7 +97,7 @@ impl ReadSession {
     /// # Errors
     /// As [`has`](Self::has).
     pub fn keys(&self) -> Result<Vec<String>, Error> {
-        self.slot.read(|work| work.edit.keys())
+        self.seen_all(Edit::keys)
     }
 
     /// How many top-level keys there are.
@@ -105,7 +105,7 @@ impl ReadSession {
     /// # Errors
     /// As [`has`](Self::has).
     pub fn len(&self) -> Result<usize, Error> {
-        self.slot.read(|work| work.edit.len())
+        self.seen_all(Edit::len)
     }
 
     /// Whether the application keeps nothing in it.
@@ -113,7 +113,7 @@ impl ReadSession {
     /// # Errors
     /// As [`has`](Self::has).
     pub fn is_empty(&self) -> Result<bool, Error> {
-        self.slot.read(|work| work.edit.is_empty())
+        self.seen_all(Edit::is_empty)
     }
 
     /// The flash messages that can be seen now, without using them up.
@@ -121,7 +121,7 @@ impl ReadSession {
     /// # Errors
     /// As [`all`](Self::all).
     pub fn peek_flash(&self) -> Result<Map<String, Value>, Error> {
-        Ok(self.slot.read(|work| work.edit.flashes())??)
+        Ok(self.slot.see(MergeLog::read_flashes, Edit::flashes)??)
     }
 
     /// The session's public id; `None` as long as it is not stored. It may be logged and shown.
@@ -213,6 +213,16 @@ impl ReadSession {
     /// The client it was last seen with: recorded at creation and at changes of authority.
     pub fn client(&self) -> Option<Arc<Client>> {
         self.stored(|work| work.head()?.client.clone())
+    }
+
+    /// Looks at what is under some keys.
+    fn seen<T>(&self, keys: impl Keys, look: impl FnOnce(&Edit) -> T) -> Result<T, Error> {
+        self.slot.see(|log, edit| log.read(edit, keys), look)
+    }
+
+    /// Looks at everything.
+    fn seen_all<T>(&self, look: impl FnOnce(&Edit) -> T) -> Result<T, Error> {
+        self.slot.see(|log, _| log.read_all(), look)
     }
 
     /// A part of what is stored, `None` after the end too.

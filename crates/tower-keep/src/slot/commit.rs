@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use http::HeaderValue;
 use tokio::sync::oneshot;
@@ -15,7 +16,7 @@ use tower_keep_core::{
 use tracing::debug;
 
 use super::work::{Absence, Origin, Work};
-use super::{Identity, Mode, Slot, State};
+use super::{Identity, Slot, State, merge};
 use crate::cookie::CookiePolicy;
 use crate::error::{Conflict, Error};
 use crate::lock::{Commit, Grant, call};
@@ -58,7 +59,7 @@ impl Slot {
     /// Commits, at once where the store allows it.
     pub(super) fn commit(self: &Arc<Self>, work: Work) -> Ending {
         let slot = self.clone();
-        if !self.shared.is_local() {
+        if !self.shared.is_local() || work.merging.is_some() {
             return Ending::Soon(Box::pin(async move { slot.run(work).await }));
         }
         let mut cx = Context::from_waker(Waker::noop());
@@ -74,7 +75,7 @@ impl Slot {
 
     async fn run(&self, mut work: Work) -> Outcome {
         let info = work.info.take();
-        match save(&self.shared, work).await {
+        match save(&self.shared, work, self.wait()).await {
             Ok(saved) => {
                 *self.state() = State::Ended(identity(&saved.origin));
                 Outcome::of_early(saved.cookie)
@@ -93,24 +94,29 @@ impl Slot {
             State::Open(work) => *work,
             State::Untouched | State::Ended(_) => return Err(Error::Closed),
         };
-        if work.discarded || work.mode != Mode::Write {
+        if work.discarded || !work.is_writable() {
             return Ok(());
         }
         if work.needs_response() {
             return Err(Error::NeedsResponse);
         }
-        let saved = save(&self.shared, work).await?;
+        let saved = save(&self.shared, work, self.wait()).await?;
         *self.state() = State::Ended(identity(&saved.origin));
         Ok(())
     }
 }
 
 /// Does what was asked for. Once it has been polled, what it does to a record is done to its end,
-/// even if it is dropped.
-pub(super) async fn save(shared: &Arc<Shared>, mut work: Work) -> Result<Saved, Error> {
+/// even if it is dropped. What has to wait for the session then waits for `wait`.
+pub(super) async fn save(
+    shared: &Arc<Shared>,
+    mut work: Work,
+    wait: Duration,
+) -> Result<Saved, Error> {
     let doomed = work.doomed.take();
     match (&work.origin, work.grant.take()) {
         (Origin::Live(..), Some(grant)) => save_live(shared, work, grant).await,
+        (Origin::Live(..), None) if work.merging.is_some() => merge::save(shared, work, wait).await,
         // Read only.
         (Origin::Live(..), None) => Err(Error::Closed),
         (Origin::None(_), _) if work.starts_session() => start(shared, work, doomed).await,

@@ -61,9 +61,9 @@ impl Slot {
                 let early = work.committed_early(self.shared.data)?;
                 let work = std::mem::replace(&mut **work, early);
                 if !work.discarded {
-                    let shared = self.shared.clone();
+                    let (shared, wait) = (self.shared.clone(), self.wait());
                     self.early
-                        .start(Box::pin(async move { save(&shared, work).await }));
+                        .start(Box::pin(async move { save(&shared, work, wait).await }));
                 }
             }
         }

@@ -10,6 +10,7 @@
 
 mod commit;
 mod early;
+mod merge;
 mod open;
 mod work;
 
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tower_keep_core::SessionId;
+use tower_keep_core::data::{DataError, Edit, MergeLog};
 
 use crate::error::Error;
 use crate::shared::Shared;
@@ -119,6 +121,43 @@ impl Slot {
             State::Open(work) if work.is_writable() => change(work),
             _ => Err(Error::Closed),
         }
+    }
+
+    /// Looks at the data of the open session, and notes what of it, should others be able to change
+    /// it meanwhile.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) fn see<T>(
+        &self,
+        note: impl FnOnce(&mut MergeLog, &Edit),
+        look: impl FnOnce(&Edit) -> T,
+    ) -> Result<T, Error> {
+        match &mut *self.state() {
+            State::Open(work) => {
+                if let Some(merging) = &mut work.merging {
+                    note(&mut merging.log, &work.edit);
+                }
+                Ok(look(&work.edit))
+            }
+            State::Untouched | State::Ended(_) => Err(Error::Closed),
+        }
+    }
+
+    /// Changes the data of the open session and notes how, unless nobody else can change it.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub(crate) fn merge<T>(
+        &self,
+        change: impl FnOnce(&mut MergeLog, &mut Edit) -> Result<T, DataError>,
+    ) -> Result<T, Error> {
+        self.write(|work| {
+            let mut unneeded = MergeLog::default();
+            let merging = work.merging.as_deref_mut();
+            let log = merging.map_or(&mut unneeded, |merging| &mut merging.log);
+            Ok(change(log, &mut work.edit)?)
+        })
     }
 
     /// Whether this request has opened its session.

@@ -23,6 +23,8 @@ use crate::shared::{Shared, Which};
 pub(crate) enum Mode {
     Read,
     Write,
+    /// To be changed without the lease: what is done is noted, and done again on the newest state.
+    Merge,
     /// To be read only from now on: it was committed early, or the request is over.
     Closed,
 }
@@ -37,6 +39,8 @@ pub(crate) enum Source<'a> {
     Bound(Identity),
     /// An administrator, whoever is logged in.
     Id(SessionId),
+    /// Who has it open.
+    None,
 }
 
 /// While one session of a request is held, another is waited for only this long: two requests
@@ -87,38 +91,40 @@ impl Slot {
             State::Ended(_) => return Err(Error::Closed),
             State::Open(work) => match (work.mode, mode) {
                 (_, Mode::Read) => return Ok(()),
-                (Mode::Write, _) => {
+                (Mode::Write, _) | (Mode::Merge, Mode::Merge) => {
                     work.writes = true;
                     return Ok(());
                 }
                 (Mode::Closed, _) => return Err(Error::Closed),
-                (Mode::Read, _) if work.head().is_none() => {
-                    // There is nothing to lock.
+                (Mode::Read, _) if work.head().is_none() || mode == Mode::Merge => {
+                    // There is nothing to lock, or not now.
                     self.may_write()?;
-                    work.mode = mode;
                     work.writes = true;
+                    if work.head().is_none() {
+                        work.mode = Mode::Write;
+                    } else {
+                        self.start_merging(work, source.only_peeks())?;
+                    }
                     if let Source::Request(head) = &source {
                         work.client = self.shared.client(head);
                     }
                     return Ok(());
                 }
-                (Mode::Read, _) => Some((work.token.clone(), work.identity(), work.user())),
+                (Mode::Read | Mode::Merge, _) => {
+                    Some((work.token.clone(), work.identity(), work.user()))
+                }
             },
             State::Untouched => None,
         };
-        let writes = mode == Mode::Write;
+        let writes = mode != Mode::Read;
         let mode = match &source {
             Source::Request(head) if self.locks_at_once(head) => Mode::Write,
             _ => mode,
         };
-        if mode == Mode::Write {
+        if mode != Mode::Read {
             self.may_write()?;
         }
-        let wait = if within.chain().any(|slot| slot.holds_lease()) {
-            self.shared.locks.wait.min(SECOND_WAIT)
-        } else {
-            self.shared.locks.wait
-        };
+        let wait = self.wait_within(within);
         let found = match (&read_before, &source) {
             (Some((Some(token), ..)), _) => self.find_one(token, mode, wait).await?,
             (_, Source::Request(head)) => {
@@ -134,6 +140,7 @@ impl Slot {
                 let found = self.find_by_id(*id, None, mode, wait).await?;
                 found.ok_or(Error::NotFound)?
             }
+            (_, Source::None) => return Err(Error::Closed),
         };
         let mut work = self.work(found, mode, &source);
         if let Some((_, identity, user)) = read_before
@@ -143,7 +150,9 @@ impl Slot {
             return Err(Conflict::Changed.into());
         }
         work.writes = writes;
-        if !source.only_peeks() {
+        if mode == Mode::Merge && work.head().is_some() {
+            self.start_merging(&mut work, source.only_peeks())?;
+        } else if !source.only_peeks() {
             // Who only reads sees what is left for this request as well, and saves nothing of it.
             work.edit.age_flash();
         }
@@ -152,6 +161,10 @@ impl Slot {
             // `work` is given back when this function returns.
             State::Ended(_) => return Err(Error::Closed),
             State::Open(over) if over.mode == Mode::Closed => return Err(Error::Closed),
+            State::Open(before) if before.merging.is_some() => {
+                self.take_over(&mut work, before)?;
+                **before = work;
+            }
             state => *state = State::Open(Box::new(work)),
         }
         Ok(())
@@ -160,6 +173,21 @@ impl Slot {
     fn locks_at_once(&self, head: &RequestHead<'_>) -> bool {
         let lock_for = self.shared.lock_for.as_ref();
         lock_for.is_some_and(|lock_for| lock_for(head)) && self.may_write().is_ok()
+    }
+
+    /// How long to wait for the session's lease where these slots are the request's.
+    fn wait_within(&self, within: &Arc<Self>) -> Duration {
+        if within.chain().any(|slot| slot.holds_lease()) {
+            self.shared.locks.wait.min(SECOND_WAIT)
+        } else {
+            self.shared.locks.wait
+        }
+    }
+
+    /// As [`wait_within`](Self::wait_within) at the request's end, when those within have ended.
+    pub(super) fn wait(&self) -> Duration {
+        let outer = self.outer.as_ref();
+        outer.map_or(self.shared.locks.wait, |outer| self.wait_within(outer))
     }
 
     /// No session is opened for writing once the layer shuts down.
@@ -174,16 +202,24 @@ impl Slot {
         let shared = &self.shared;
         let head = match source {
             Source::Request(head) => Some(*head),
-            Source::Tokens(_) | Source::Bound(_) | Source::Id(_) => None,
+            _ => None,
         };
         let info = head.filter(|_| shared.on_error.is_some());
-        let writes = mode == Mode::Write;
+        let writes = mode != Mode::Read;
         Work {
-            edit: Edit::new(found.data, shared.data),
+            edit: Edit::new(found.data, shared.data).at_version(match &found.origin {
+                Origin::Live(head, _) => head.version,
+                Origin::None(_) => 0,
+            }),
+            // Without a stored session there is nothing to merge with.
+            mode: match (mode, &found.origin) {
+                (Mode::Merge, Origin::None(_)) => Mode::Write,
+                _ => mode,
+            },
             origin: found.origin,
-            mode,
             writes: false,
             grant: found.grant,
+            merging: None,
             asked: Asked::default(),
             doomed: None,
             token: found.token,
@@ -290,7 +326,7 @@ impl Slot {
         mode: Mode,
         wait: Duration,
     ) -> Result<Result<(View, Option<Grant>), Opened>, Error> {
-        if mode == Mode::Read {
+        if mode != Mode::Write {
             return Ok(match self.shared.read(which, true).await? {
                 Opened::Granted(view) => Ok((view, None)),
                 refusal => Err(refusal),
@@ -307,7 +343,7 @@ impl Source<'_> {
     fn only_peeks(&self) -> bool {
         match self {
             Self::Request(head) => head.only_peeks(),
-            Self::Tokens(_) | Self::Bound(_) | Self::Id(_) => true,
+            _ => true,
         }
     }
 }

@@ -8,6 +8,7 @@ use http::HeaderValue;
 use tower_keep_core::data::{Data, DataError, DataLimits, Edit};
 use tower_keep_core::{Client, Head, HeadChange, SecretHash, Timestamp, Token, View};
 
+use super::merge::Merging;
 use super::{Identity, Mode};
 use crate::lock::Grant;
 use crate::request::RequestInfo;
@@ -76,6 +77,8 @@ pub(crate) struct Work {
     pub(super) writes: bool,
     /// There is one exactly while the session's lease is held.
     pub(super) grant: Option<Grant>,
+    /// There is something exactly in [`Mode::Merge`].
+    pub(super) merging: Option<Box<Merging>>,
     pub(crate) asked: Asked,
     /// A session to destroy at the commit, held as well.
     pub(super) doomed: Option<(View, Grant)>,
@@ -100,7 +103,7 @@ impl fmt::Debug for Work {
 
 impl Work {
     pub(super) fn is_writable(&self) -> bool {
-        self.mode == Mode::Write
+        matches!(self.mode, Mode::Write | Mode::Merge)
     }
 
     pub(super) fn holds_lease(&self) -> bool {
@@ -247,6 +250,7 @@ impl Work {
             mode: Mode::Closed,
             writes: false,
             grant: None,
+            merging: None,
             asked: Asked::default(),
             doomed: None,
             token: None,

@@ -1,0 +1,216 @@
+//! Merge mode: a request that never holds the session, and is committed where it stands by then.
+//!
+//! # Invariant
+//! What is committed is the newest state with the request's steps done on it, everything the
+//! request has read being the same there; never over a live lease, never on a session that ended
+//! or changed hands. Either the session is still of the version that was loaded, and one
+//! conditional step says so and commits; or the request queues for the lease like any writer,
+//! does its steps again, and commits as a holder.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+use tower_keep_core::data::{Data, Edit, MergeLog};
+use tower_keep_core::{
+    CommitId, Finish, Finished, Head, HeadChange, Op, Opened, Owner, SessionStore, StoreErrorKind,
+    Timestamp, View,
+};
+use tracing::debug;
+
+use super::commit::Saved;
+use super::work::{Origin, Work};
+use super::{Mode, Slot};
+use crate::error::{Conflict, Error};
+use crate::lock::{Commit, call};
+use crate::shared::{Shared, Which};
+
+/// What is needed to do it all again.
+pub(super) struct Merging {
+    pub(super) log: MergeLog,
+    which: Which,
+}
+
+impl Slot {
+    /// From here on the steps of the request are noted.
+    pub(super) fn start_merging(&self, work: &mut Work, only_peeks: bool) -> Result<(), Error> {
+        let which = Which {
+            id: work.head().ok_or(Error::Closed)?.id,
+            secret: work.token.as_ref().map(|token| token.secret().hash()),
+            arrived: self.arrived,
+        };
+        // A reader has aged the flash messages it sees, without a note.
+        let (data, _) = work.edit.clone().into_parts()?;
+        let head = work.head().ok_or(Error::Closed)?;
+        work.edit = edit_of(&self.shared, data, head);
+        let mut log = MergeLog::default();
+        if !only_peeks {
+            log.age_flash(&mut work.edit);
+        }
+        work.mode = Mode::Merge;
+        work.merging = Some(Box::new(Merging { log, which }));
+        Ok(())
+    }
+
+    /// Does on `work`, which holds the session, what was done `before` without holding it.
+    pub(super) fn take_over(&self, work: &mut Work, before: &mut Work) -> Result<(), Error> {
+        let Some(merging) = &before.merging else {
+            return Ok(());
+        };
+        let (was, _) = before.edit.clone().into_parts()?;
+        let (is, _) = work.edit.clone().into_parts()?;
+        let (Some(before_head), Some(head)) = (before.head(), work.head()) else {
+            return Err(Conflict::Changed.into());
+        };
+        let was = edit_of(&self.shared, was, before_head);
+        let is = edit_of(&self.shared, is, head);
+        work.edit = merging.log.replay(was, is)?.ok_or(Conflict::Outdated)?;
+        work.discarded = before.discarded;
+        work.client = before.client.take().or(work.client.take());
+        work.info = before.info.take().or(work.info.take());
+        Ok(())
+    }
+}
+
+/// Commits what a merging request has done.
+pub(super) async fn save(shared: &Arc<Shared>, work: Work, wait: Duration) -> Result<Saved, Error> {
+    let Work {
+        edit,
+        origin: Origin::Live(head, now),
+        merging: Some(merging),
+        ..
+    } = work
+    else {
+        return Err(Error::Closed);
+    };
+    if !merging.log.writes() {
+        let origin = Origin::Live(head, now);
+        return Ok(Saved {
+            origin,
+            cookie: None,
+        });
+    }
+    let merge = Merge {
+        shared: shared.clone(),
+        merging,
+        head,
+        edit,
+    };
+    let (head, now) = if shared.is_local() {
+        merge.behind_others(wait).await?
+    } else {
+        // Carried to its end even if the client leaves meanwhile: no call is dropped halfway.
+        let (done, merged) = oneshot::channel();
+        shared.tasks.spawn(async move {
+            let _ = done.send(merge.commit(wait).await);
+        })?;
+        merged.await.unwrap_or(Err(Error::OutcomeUnknown))?
+    };
+    debug!(session.id = %head.id, version = head.version, "session merged");
+    shared.draw();
+    let origin = Origin::Live(head, now);
+    Ok(Saved {
+        origin,
+        cookie: None,
+    })
+}
+
+/// The data of a session, to be changed.
+fn edit_of(shared: &Shared, data: Data, head: &Head) -> Edit {
+    Edit::new(data, shared.data).at_version(head.version)
+}
+
+struct Merge {
+    shared: Arc<Shared>,
+    merging: Box<Merging>,
+    /// As it was loaded.
+    head: Head,
+    edit: Edit,
+}
+
+impl Merge {
+    async fn commit(mut self, wait: Duration) -> Result<(Head, Timestamp), Error> {
+        match self.at_once().await? {
+            Some((version, now)) => {
+                self.head.version = version;
+                Ok((self.head, now))
+            }
+            None => self.behind_others(wait).await,
+        }
+    }
+
+    /// Commits in one step, if nobody holds the session and nothing has changed since it was
+    /// loaded.
+    async fn at_once(&self) -> Result<Option<(u64, Timestamp)>, Error> {
+        let finish = Finish {
+            id: self.head.id,
+            owner: Owner::unique(),
+            version: self.head.version,
+            commit: CommitId::unique(),
+            op: Op::Merge(self.edit.clone().into_data()?),
+            next: None,
+        };
+        let (finished, again) = finish_surely(&self.shared, &finish).await?;
+        match finished {
+            Finished::Done { version, now, .. } => Ok(Some((version, now))),
+            Finished::Gone => Err(Conflict::Gone.into()),
+            // Whether the first try was applied and forgotten since, nobody can tell.
+            Finished::Unknown if again => Err(Error::OutcomeUnknown),
+            Finished::Unknown | Finished::Lost => Ok(None),
+        }
+    }
+
+    /// Queues like any writer, and does everything again on what it is given.
+    async fn behind_others(self, wait: Duration) -> Result<(Head, Timestamp), Error> {
+        let shared = &*self.shared;
+        let (view, grant) = match shared.acquire(self.merging.which, wait).await? {
+            Ok(granted) => granted,
+            Err(Opened::Stale) => return Err(Conflict::Stale.into()),
+            Err(_) => return Err(Conflict::Gone.into()),
+        };
+        let View { head, data, now } = view;
+        if head.generation != self.head.generation || head.user != self.head.user {
+            return Err(Conflict::Changed.into());
+        }
+        let edit = if head.version == self.head.version {
+            // Released without a change. The loaded data are the same.
+            drop(data);
+            self.edit
+        } else {
+            let was = edit_of(shared, self.edit.into_parts()?.0, &self.head);
+            let is = edit_of(shared, data, &head);
+            self.merging
+                .log
+                .replay(was, is)?
+                .ok_or(Conflict::Outdated)?
+        };
+        let (data, patch) = edit.into_parts()?;
+        if patch.is_empty() {
+            return Ok((head, now));
+        }
+        let put = Commit::Put(HeadChange::default(), patch);
+        grant.commit(View { head, data, now }, put).outcome().await
+    }
+}
+
+/// Asks again under the same commit id while no answer comes, at most as long as a lease; tells
+/// whether it had to.
+async fn finish_surely(shared: &Shared, finish: &Finish) -> Result<(Finished, bool), Error> {
+    let until = Instant::now() + shared.locks.lease;
+    let (mut pause, mut again) = (shared.locks.poll, false);
+    loop {
+        let verb = async { shared.store.finish(finish).await };
+        match call(shared.locks.store_timeout, verb).await {
+            Ok(finished) => return Ok((finished, again)),
+            Err(error) if error.kind() != StoreErrorKind::Unavailable => return Err(error.into()),
+            Err(error) if Instant::now() + pause < until => {
+                debug!(session.id = %finish.id, %error, "a merge was not answered; asking again");
+                again = true;
+                sleep(pause).await;
+                pause *= 2;
+            }
+            Err(_) => return Err(Error::OutcomeUnknown),
+        }
+    }
+}
