@@ -112,6 +112,16 @@ impl<N: SessionStore, O: SessionStore> MigratingStore<N, O> {
     }
 }
 
+fn by_id(id: SessionId) -> Open {
+    Open {
+        id,
+        secret: None,
+        age: Duration::ZERO,
+        touch: None,
+        lease: None,
+    }
+}
+
 impl<N: fmt::Debug, O: fmt::Debug> fmt::Debug for MigratingStore<N, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MigratingStore")
@@ -127,15 +137,8 @@ impl<N: SessionStore, O: SessionStore> SessionStore for MigratingStore<N, O> {
         if looked.record.is_some() {
             return Ok(looked);
         }
-        let by_id = Open {
-            id,
-            secret: None,
-            age: Duration::ZERO,
-            touch: None,
-            lease: None,
-        };
         // Moved, so that its revision is one of the new store's; unless it is over.
-        match self.import(&by_id).await? {
+        match self.import(&by_id(id)).await? {
             None => self.new.look(id).await,
             Some(_) => self.old.look(id).await,
         }
@@ -184,7 +187,15 @@ impl<N: SessionStore, O: SessionStore> SessionStore for MigratingStore<N, O> {
             // One who moved it may have died before taking it.
             self.old.destroy(finish.id).await?;
         }
-        self.new.finish(finish).await
+        let finished = self.new.finish(finish).await?;
+        if finished == Finished::Gone
+            && matches!(finish.op, Op::Merge(_))
+            && self.import(&by_id(finish.id)).await?.is_none()
+        {
+            // It had not moved yet, and needs no lease to be changed.
+            return self.new.finish(finish).await;
+        }
+        Ok(finished)
     }
 
     async fn renew(

@@ -139,7 +139,10 @@ async fn log_out_everywhere() {
         ];
         let other = site.logged_in("bob").await;
         let answer = post_to(&devices[1], "/everywhere").await;
-        assert_eq!((answer.status().as_u16(), answer.text().as_str()), (200, "3"));
+        assert_eq!(
+            (answer.status().as_u16(), answer.text().as_str()),
+            (200, "3")
+        );
         for device in &devices {
             assert_eq!(device.get("/").await.text(), "nobody");
         }
@@ -187,16 +190,23 @@ async fn a_cart_is_found_by_its_content() {
         let laptop = site.logged_in("ann").await;
         post_to(&phone, "/cart/c-17/tea").await;
         post_to(&laptop, "/cart/c-18/pot").await;
-        site.logged_in("bob").post_to(&await, "/cart/c-17/cup").await;
+        post_to(&site.logged_in("bob").await, "/cart/c-17/cup").await;
 
         let anns = site.sessions.of("ann");
         let found = anns
-            .find(|session| session.get("cart.id").is_ok_and(|id| id == Some("c-17".to_owned())))
+            .find(|session| {
+                session
+                    .get("cart.id")
+                    .is_ok_and(|id| id == Some("c-17".to_owned()))
+            })
             .await
             .unwrap()
             .unwrap();
         assert_eq!(found.id(), id_of(&phone));
-        assert_eq!(found.get("cart.items").unwrap(), Some(vec!["tea".to_owned()]));
+        assert_eq!(
+            found.get("cart.items").unwrap(),
+            Some(vec!["tea".to_owned()])
+        );
         let none = anns.find(|session| session.get::<u8>("no").is_err()).await;
         assert!(none.unwrap().is_none());
     }
@@ -248,7 +258,7 @@ async fn analytics_over_the_sessions_of_a_user() {
                 post_to(&device, &format!("/see/{page}")).await;
             }
         }
-        site.logged_in("bob").post_to(&await, "/see/tea").await;
+        post_to(&site.logged_in("bob").await, "/see/tea").await;
         let anns = site.sessions.of("ann");
         let counted = anns.fold((0, 0), |sum, session| {
             let seen: u64 = session.get("pages.tea")?.unwrap_or_default();
