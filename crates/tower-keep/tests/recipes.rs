@@ -55,7 +55,7 @@ async fn post_to(browser: &Client, path: &str) -> TestResponse {
 struct Site {
     backend: Backend,
     sessions: Sessions,
-    router: Router,
+    app: Router,
 }
 
 impl Site {
@@ -66,16 +66,16 @@ impl Site {
             .route("/", get(home))
             .route("/login", post(login))
             .route("/logout", post(async |s: Session| s.destroy().map(drop)));
-        let router = common.merge(routes(sessions.clone())).layer(layer);
+        let app = common.merge(routes(sessions.clone())).layer(layer);
         Self {
             backend,
             sessions,
-            router,
+            app,
         }
     }
 
     fn browser(&self) -> Client {
-        TestClient::with_body(self.router.clone()).with_clock(self.backend.clock.clone())
+        TestClient::with_body(self.app.clone()).with_clock(self.backend.clock.clone())
     }
 
     /// A browser in which this user is logged in.

@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Subscriber {
     shared: Arc<Shared>,
     /// To the task that listens, if there is one.
-    task: Mutex<Option<mpsc::UnboundedSender<SessionId>>>,
+    task: Mutex<Option<mpsc::UnboundedSender<()>>>,
 }
 
 struct Shared {
@@ -73,11 +73,11 @@ impl Subscriber {
         }
     }
 
-    /// Has the task look after this session, starting it if it is not there or went away with its
-    /// runtime. Without a runtime there are no wake-ups.
-    fn attend(&self, id: SessionId) {
+    /// Has the task listen, starting it if it is not there or went away with its runtime. Without a
+    /// runtime there are no wake-ups.
+    fn attend(&self) {
         let mut task = lock(&self.task);
-        if task.as_ref().is_some_and(|task| task.send(id).is_ok()) {
+        if task.as_ref().is_some_and(|task| task.send(()).is_ok()) {
             return;
         }
         if let Ok(runtime) = Handle::try_current() {
@@ -92,7 +92,7 @@ impl Subscriber {
 impl Wakeups for Subscriber {
     fn released(&self, id: SessionId) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         let mut registered = Registered::new(&self.shared, id);
-        self.attend(id);
+        self.attend();
         Box::pin(async move {
             // An error would mean that nobody can tell any more.
             let _ = registered.released.changed().await;
@@ -138,7 +138,7 @@ impl Drop for Registered<'_> {
 
 impl Shared {
     /// Listens as long as there is a store, whatever becomes of the connection.
-    async fn run(self: Arc<Self>, mut requests: mpsc::UnboundedReceiver<SessionId>) {
+    async fn run(self: Arc<Self>, mut requests: mpsc::UnboundedReceiver<()>) {
         let (mut pause, mut warned) = (PAUSES.0, false);
         loop {
             match self.connect().await {
@@ -188,9 +188,9 @@ impl Shared {
 
     /// Passes on what is told, until the connection or (`Break`) the store ends.
     async fn listen(
-        self: &Arc<Self>,
+        &self,
         mut listener: PgListener,
-        requests: &mut mpsc::UnboundedReceiver<SessionId>,
+        requests: &mut mpsc::UnboundedReceiver<()>,
     ) -> ControlFlow<()> {
         loop {
             tokio::select! {
@@ -202,16 +202,16 @@ impl Shared {
                     }
                     Ok(None) | Err(_) => return ControlFlow::Continue(()),
                 },
-                request = requests.recv() => match request {
-                    Some(id) => drop(tokio::spawn(self.clone().mark(id))),
-                    None => return ControlFlow::Break(()),
+                // Who waits now is refused after this, and so marks the record.
+                request = requests.recv() => if request.is_none() {
+                    return ControlFlow::Break(());
                 },
             }
         }
     }
 
     /// Without anybody who waits there is no hurry to connect again.
-    async fn idle(&self, requests: &mut mpsc::UnboundedReceiver<SessionId>) -> ControlFlow<()> {
+    async fn idle(&self, requests: &mut mpsc::UnboundedReceiver<()>) -> ControlFlow<()> {
         if lock(&self.waiting).is_empty() && requests.recv().await.is_none() {
             return ControlFlow::Break(());
         }
