@@ -14,7 +14,7 @@ use tower_keep_core::{
 };
 use tracing::debug;
 
-use super::work::{Absence, Origin, Work};
+use super::work::{Origin, Work};
 use super::{Identity, Mode, Slot, State};
 use crate::cookie::CookiePolicy;
 use crate::error::{Conflict, Error};
@@ -108,6 +108,7 @@ impl Slot {
 /// Does what was asked for. Once it has been polled, what it does to a record is done to its end,
 /// even if it is dropped.
 pub(super) async fn save(shared: &Arc<Shared>, mut work: Work) -> Result<Saved, Error> {
+    work.note_client()?;
     let doomed = work.doomed.take();
     match (&work.origin, work.grant.take()) {
         (Origin::Live(..), Some(grant)) => save_live(shared, work, grant).await,
@@ -183,11 +184,11 @@ async fn start(
         return Err(Error::Closed);
     };
     // A double-clicked login works; anything else that meant another session must not.
-    let login = absence == Absence::Stale && work.asked.user.is_some();
-    match absence {
-        Absence::Ambiguous => return Err(Conflict::Ambiguous.into()),
-        _ if !absence.may_start() && !login => return Err(Conflict::Stale.into()),
-        _ => {}
+    let login = absence.may_log_in() && work.asked.user.is_some();
+    if let Some(conflict) = absence.conflict()
+        && !login
+    {
+        return Err(conflict.into());
     }
     let asked = work.asked;
     let (mut data, patch) = work.edit.into_parts()?;
@@ -260,7 +261,7 @@ fn identity(origin: &Origin) -> Option<Identity> {
 }
 
 /// What is gone already needs no destroying.
-async fn destroy(view: View, grant: Grant) -> Result<(), Error> {
+pub(super) async fn destroy(view: View, grant: Grant) -> Result<(), Error> {
     match grant.commit(view, Commit::Destroy).outcome().await {
         Ok(_) | Err(Error::Conflict(Conflict::Gone)) => Ok(()),
         Err(error) => Err(error),
