@@ -8,7 +8,7 @@ use http::{Response, response};
 use tracing::{debug, error};
 
 use crate::cookie::remove_set_cookie;
-use crate::error::Error;
+use crate::error::{Conflict, Error};
 use crate::request::RequestInfo;
 use crate::shared::Shared;
 
@@ -29,6 +29,7 @@ pub(crate) fn answer(
         409 if matches!(error, Error::TooManySessions) => {
             "There are too many sessions already. Please end one of them first.\n"
         }
+        409 if matches!(error, Error::Conflict(Conflict::Mismatch)) => "Please log in again.\n",
         409 => "The session changed while the request was under way. Please try again.\n",
         503 => "The session is not available right now. Please try again.\n",
         _ => "The session could not be used.\n",

@@ -95,6 +95,9 @@ pub enum Conflict {
     /// The request carries the cookies of two live sessions.
     #[error("the request carries two different sessions")]
     Ambiguous,
+    /// The session belongs to another client, and the request changed something.
+    #[error("the session belongs to another client")]
+    Mismatch,
 }
 
 impl From<StoreError> for Error {

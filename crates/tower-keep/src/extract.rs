@@ -96,7 +96,7 @@ impl FromHead for MergeSession {
 impl FromHead for SessionHandle {
     async fn from_head(head: &RequestHead<'_>, key: TypeId) -> Result<Self, Error> {
         let (slot, _) = find(head.extensions, key)?;
-        let tokens = Tokens::parse(&slot.shared, head.headers);
+        let tokens = Tokens::of_request(&slot.shared, head);
         Ok(Self::new(slot.clone(), tokens))
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tower_keep_core::SessionId;
 
-use crate::error::Error;
+use crate::error::{Conflict, Error};
 use crate::merge::MergeSession;
 use crate::read::ReadSession;
 use crate::session::Session;
@@ -76,7 +76,8 @@ impl SessionHandle {
     /// Loads the session as it is now, without a lock. Empty if the request came with none.
     ///
     /// # Errors
-    /// [`Error::Stale`] if the session it is bound to changed hands or ended, [`Error::Store`].
+    /// [`Error::Stale`] if the session it is bound to changed hands or ended;
+    /// [`Conflict::Mismatch`] if it belongs to another client; [`Error::Store`].
     pub async fn read(&self) -> Result<ReadSession, Error> {
         let slot = self.open(Mode::Read).await?;
         Ok(ReadSession { slot })
@@ -88,7 +89,8 @@ impl SessionHandle {
     /// # Errors
     /// What `change` returns; [`Error::InUse`] while the handle's own request holds the session
     /// (see [`detached`](Self::detached)); [`Error::Stale`] if the session it is bound to changed
-    /// hands or ended; [`Error::NeedsResponse`] if the change would start a session or replace its
+    /// hands or ended; [`Conflict::Mismatch`] if it belongs to another client;
+    /// [`Error::NeedsResponse`] if the change would start a session or replace its
     /// cookie; and those of opening and committing.
     pub async fn write<T, E, F>(&self, change: F) -> Result<T, E>
     where
@@ -146,6 +148,7 @@ impl SessionHandle {
         match slot.read(crate::slot::Work::absence)? {
             None if bound.is_none() => *self.bound() = slot.identity(),
             Some(Absence::Stale) => return Err(Error::Stale),
+            Some(Absence::Mismatch { .. }) => return Err(Conflict::Mismatch.into()),
             _ => {}
         }
         Ok(slot)

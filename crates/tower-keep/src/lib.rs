@@ -64,9 +64,12 @@
 //! [axum]: https://docs.rs/axum
 
 mod answer;
+mod client_ip;
 pub mod cookie;
+mod csrf;
 mod error;
 mod extract;
+mod fingerprint;
 mod handle;
 mod layer;
 mod lock;
@@ -83,8 +86,13 @@ mod shared;
 mod slot;
 mod sweep;
 
+pub use client_ip::{TrustedProxies, TrustedProxiesError};
+pub use csrf::{
+    CsrfConfigError, CsrfFuture, CsrfLayer, CsrfLayerBuilder, CsrfRefusal, CsrfService,
+};
 pub use error::{Conflict, Error};
 pub use extract::Keyed;
+pub use fingerprint::{FingerprintConfig, IpBinding, OnMismatch};
 pub use handle::SessionHandle;
 pub use layer::{
     CompletionFuture, CompletionLayer, CompletionService, EagerFuture, EagerLayer, EagerService,

@@ -161,7 +161,8 @@ impl Session {
 
     /// Replaces the secret in the cookie at the commit: do this wherever privileges change
     /// (OWASP ASVS 5.0, 7.2.4). Data, user, creation time and deadlines stay; the old cookie stops
-    /// working with the commit. [`set_user`](Self::set_user) does it by itself.
+    /// working with the commit, and the [CSRF token](Self::csrf_token) is renewed.
+    /// [`set_user`](Self::set_user) does it by itself.
     ///
     /// # Errors
     /// As above.
@@ -170,10 +171,7 @@ impl Session {
     #[doc(alias = "regenerate")]
     #[doc(alias = "renew")]
     pub fn rotate(&self) -> Result<(), Error> {
-        self.change(|work| {
-            work.asked.rotate = true;
-            Ok(())
-        })
+        self.change_authority(|work| work.asked.rotate = true)
     }
 
     /// Makes it the session of `user`, who has just proved who they are: sets the user, rotates,
@@ -185,10 +183,7 @@ impl Session {
     #[doc(alias = "login")]
     pub fn set_user(&self, user: impl Into<Arc<str>>) -> Result<(), Error> {
         let user = user.into();
-        self.change(|work| {
-            work.set_user(Some(user), false);
-            Ok(())
-        })
+        self.change_authority(|work| work.set_user(Some(user), false))
     }
 
     /// As [`set_user`](Self::set_user), for a user who asked to be remembered: the session gets the
@@ -200,10 +195,7 @@ impl Session {
     #[doc(alias = "remember_me")]
     pub fn set_user_remembered(&self, user: impl Into<Arc<str>>) -> Result<(), Error> {
         let user = user.into();
-        self.change(|work| {
-            work.set_user(Some(user), true);
-            Ok(())
-        })
+        self.change_authority(|work| work.set_user(Some(user), true))
     }
 
     /// Makes it nobody's session, and rotates if it was somebody's. The data stay: to log out,
@@ -212,10 +204,7 @@ impl Session {
     /// # Errors
     /// As above.
     pub fn clear_user(&self) -> Result<(), Error> {
-        self.change(|work| {
-            work.set_user(None, false);
-            Ok(())
-        })
+        self.change_authority(|work| work.set_user(None, false))
     }
 
     /// Notes that the user has just proved again who they are: rotates and counts the absolute
@@ -224,23 +213,19 @@ impl Session {
     /// # Errors
     /// As above.
     pub fn reauthenticate(&self) -> Result<(), Error> {
-        self.change(|work| {
-            work.asked.authenticated = true;
-            Ok(())
-        })
+        self.change_authority(|work| work.asked.authenticated = true)
     }
 
-    /// Clears data, flash messages and user, and rotates: the same record under a new secret, with
-    /// nothing of before.
+    /// Clears data, flash messages and user, and rotates: the same record under a new secret and
+    /// with a new CSRF token, with nothing of before.
     ///
     /// # Errors
     /// As above.
     pub fn invalidate(&self) -> Result<(), Error> {
-        self.change(|work| {
+        self.change_authority(|work| {
             work.edit.clear();
             work.set_user(None, false);
             work.asked.rotate = true;
-            Ok(())
         })
     }
 
@@ -293,14 +278,17 @@ impl Session {
         self.0.slot.commit_early().await
     }
 
-    fn edit<T>(
+    pub(crate) fn edit<T>(
         &self,
         change: impl FnOnce(&mut Edit) -> Result<T, tower_keep_core::data::DataError>,
     ) -> Result<T, Error> {
         self.change(|work| Ok(change(&mut work.edit)?))
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut Work) -> Result<T, Error>) -> Result<T, Error> {
+    pub(crate) fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Work) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         self.0.slot.write(change)
     }
 }

@@ -14,8 +14,10 @@ use tower_keep_core::{
     UserCap, View,
 };
 
+use crate::client_ip::peer_ip;
 use crate::cookie::Cookie;
 use crate::error::Error;
+use crate::fingerprint::{FingerprintConfig, Print};
 use crate::lock::{Grant, Keeper, LockConfig, Tasks, acquire_local, call};
 use crate::request::{RequestHead, RequestInfo};
 use crate::sweep::Lottery;
@@ -68,6 +70,7 @@ pub(crate) struct Shared {
     pub(crate) skip: Option<Predicate>,
     pub(crate) lock_for: Option<Predicate>,
     pub(crate) client_ip: Option<ClientIp>,
+    pub(crate) fingerprint: Option<FingerprintConfig>,
     pub(crate) on_error: Option<OnError>,
     pub(crate) lottery: Option<Lottery>,
 }
@@ -151,11 +154,26 @@ impl Shared {
         }
     }
 
+    /// The client's address, if it is known.
+    pub(crate) fn ip(&self, head: &RequestHead<'_>) -> Option<IpAddr> {
+        match &self.client_ip {
+            Some(ip) => ip(head),
+            None => peer_ip(head.extensions),
+        }
+    }
+
+    /// What the client looks like, where sessions are bound to that.
+    pub(crate) fn print(&self, head: &RequestHead<'_>) -> Option<Box<Print>> {
+        let config = self.fingerprint?;
+        let print = Print::new(config, head.headers, || self.ip(head));
+        Some(Box::new(print))
+    }
+
     /// Who asks, as far as the app lets it be recorded.
     pub(crate) fn client(&self, head: &RequestHead<'_>) -> Option<Arc<Client>> {
         /// Longer ones are cut: nobody reads them, and they are stored with every session.
         const USER_AGENT: usize = 255;
-        let ip = self.client_ip.as_ref().and_then(|ip| ip(head));
+        let ip = self.ip(head);
         let user_agent = head.headers.get(http::header::USER_AGENT);
         let user_agent = user_agent.and_then(|value| value.to_str().ok());
         if ip.is_none() && user_agent.is_none() {

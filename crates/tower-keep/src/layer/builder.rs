@@ -12,9 +12,11 @@ use tower_keep_core::data::DataLimits;
 use tower_keep_core::{Clock, DynStore, Limits, SessionStore, SystemClock, UserCap};
 
 use super::SessionLayer;
+use crate::client_ip::TrustedProxies;
 use crate::cookie::{Cookie, CookieConfig, CookieConfigError};
 use crate::error::Error;
 use crate::extract::MainKey;
+use crate::fingerprint::FingerprintConfig;
 use crate::lock::{Keeper, LockConfig, Tasks};
 use crate::request::{RequestHead, RequestInfo};
 use crate::shared::{ClientIp, Lifetimes, OnError, Predicate, Shared};
@@ -53,6 +55,7 @@ pub struct SessionLayerBuilder {
     skip: Option<Predicate>,
     lock_for: Option<Predicate>,
     client_ip: Option<ClientIp>,
+    fingerprint: Option<FingerprintConfig>,
     on_error: Option<OnError>,
     lottery: Option<Lottery>,
 }
@@ -82,6 +85,7 @@ impl SessionLayerBuilder {
             skip: None,
             lock_for: None,
             client_ip: None,
+            fingerprint: None,
             on_error: None,
             lottery: None,
         }
@@ -202,13 +206,28 @@ impl SessionLayerBuilder {
         self
     }
 
-    /// Where to find the client's address, to be recorded in new sessions. Default: nowhere. Take
-    /// it from the connection or from a proxy you trust, never from a header anybody can send.
+    /// Where to find the client's address, to be recorded in new sessions. Default: the peer's, if
+    /// the request's extensions tell it: as `axum::extract::ConnectInfo<SocketAddr>` (with the
+    /// feature `connect-info`; `into_make_service_with_connect_info::<SocketAddr>()` puts it there)
+    /// or as a [`SocketAddr`](std::net::SocketAddr). Take it from the
+    /// connection or from a [proxy you trust](Self::trusted_proxies), never from a header that
+    /// anybody can send.
     pub fn client_ip(
         mut self,
         ip: impl Fn(&RequestHead<'_>) -> Option<IpAddr> + Send + Sync + 'static,
     ) -> Self {
         self.client_ip = Some(Box::new(ip));
+        self
+    }
+
+    /// Finds the client's address behind these proxies, instead of taking theirs for it.
+    pub fn trusted_proxies(self, proxies: TrustedProxies) -> Self {
+        self.client_ip(move |request| proxies.client_ip(request))
+    }
+
+    /// Binds sessions to the client that they were created for. Default: to none.
+    pub fn fingerprint(mut self, fingerprint: FingerprintConfig) -> Self {
+        self.fingerprint = Some(fingerprint);
         self
     }
 
@@ -251,6 +270,9 @@ impl SessionLayerBuilder {
         if let Some(problem) = self.locks.problem() {
             return Err(LayerConfigError::Locks(problem));
         }
+        if let Some(problem) = self.fingerprint.and_then(FingerprintConfig::problem) {
+            return Err(LayerConfigError::Fingerprint(problem));
+        }
         let in_cookies = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
         if !self.prefix.bytes().all(in_cookies) {
             return Err(LayerConfigError::TokenPrefix);
@@ -291,6 +313,7 @@ impl SessionLayerBuilder {
             skip: self.skip,
             lock_for: self.lock_for,
             client_ip: self.client_ip,
+            fingerprint: self.fingerprint,
             on_error: self.on_error,
             lottery: self.lottery,
         };
@@ -324,6 +347,9 @@ pub enum LayerConfigError {
     /// The lock's spans contradict each other.
     #[error("the session locks: {0}")]
     Locks(&'static str),
+    /// The fingerprint cannot be compared like this.
+    #[error("the fingerprint: {0}")]
+    Fingerprint(&'static str),
     /// The store cannot tell which sessions a user has, so it cannot count them.
     #[error("`user_cap` needs a store that can find the sessions of a user")]
     UserCap,

@@ -15,7 +15,7 @@ use tower_keep_core::{
 };
 use tracing::debug;
 
-use super::work::{Absence, Origin, Work};
+use super::work::{Origin, Work};
 use super::{Identity, Slot, State, merge};
 use crate::cookie::CookiePolicy;
 use crate::error::{Conflict, Error};
@@ -113,6 +113,7 @@ pub(super) async fn save(
     mut work: Work,
     wait: Duration,
 ) -> Result<Saved, Error> {
+    work.note_client()?;
     let doomed = work.doomed.take();
     match (&work.origin, work.grant.take()) {
         (Origin::Live(..), Some(grant)) => save_live(shared, work, grant).await,
@@ -189,11 +190,11 @@ async fn start(
         return Err(Error::Closed);
     };
     // A double-clicked login works; anything else that meant another session must not.
-    let login = absence == Absence::Stale && work.asked.user.is_some();
-    match absence {
-        Absence::Ambiguous => return Err(Conflict::Ambiguous.into()),
-        _ if !absence.may_start() && !login => return Err(Conflict::Stale.into()),
-        _ => {}
+    let login = absence.may_log_in() && work.asked.user.is_some();
+    if let Some(conflict) = absence.conflict()
+        && !login
+    {
+        return Err(conflict.into());
     }
     let asked = work.asked;
     let (mut data, patch) = work.edit.into_parts()?;
@@ -266,7 +267,7 @@ fn identity(origin: &Origin) -> Option<Identity> {
 }
 
 /// What is gone already needs no destroying.
-async fn destroy(view: View, grant: Grant) -> Result<(), Error> {
+pub(super) async fn destroy(view: View, grant: Grant) -> Result<(), Error> {
     match grant.commit(view, Commit::Destroy).outcome().await {
         Ok(_) | Err(Error::Conflict(Conflict::Gone)) => Ok(()),
         Err(error) => Err(error),

@@ -68,6 +68,7 @@ impl Slot {
         work.edit = merging.log.replay(was, is)?.ok_or(Conflict::Outdated)?;
         work.discarded = before.discarded;
         work.client = before.client.take().or(work.client.take());
+        work.print = before.print.take().or(work.print.take());
         work.info = before.info.take().or(work.info.take());
         Ok(())
     }

@@ -8,6 +8,7 @@
 //! 2. [`State::Ended`] is final: an opening that completes after it gives its grant back.
 //! 3. The state's mutex is never held across an `.await` or a store call that can wait.
 
+mod client;
 mod commit;
 mod early;
 mod merge;

@@ -14,6 +14,7 @@ use super::work::{Absence, Asked, Origin, Work};
 use super::{Identity, Slot, State};
 use crate::cookie::candidates;
 use crate::error::{Conflict, Error};
+use crate::fingerprint::Print;
 use crate::lock::Grant;
 use crate::request::{RequestHead, RequestInfo};
 use crate::shared::{Shared, Which};
@@ -47,16 +48,25 @@ pub(crate) enum Source<'a> {
 /// that hold one and want the other's would wait for each other.
 const SECOND_WAIT: Duration = Duration::from_secs(1);
 
+/// How a session is opened by its token.
+#[derive(Clone, Copy)]
+struct How<'a> {
+    mode: Mode,
+    wait: Duration,
+    /// What the client looks like, where sessions are bound to that.
+    print: Option<&'a Print>,
+}
+
 /// What was found in the store.
-struct Found {
-    origin: Origin,
-    data: Data,
-    grant: Option<Grant>,
-    token: Option<Token>,
+pub(super) struct Found {
+    pub(super) origin: Origin,
+    pub(super) data: Data,
+    pub(super) grant: Option<Grant>,
+    pub(super) token: Option<Token>,
 }
 
 impl Found {
-    fn none(absence: Absence) -> Self {
+    pub(super) fn none(absence: Absence) -> Self {
         Self {
             origin: Origin::None(absence),
             data: Data::default(),
@@ -107,6 +117,7 @@ impl Slot {
                     }
                     if let Source::Request(head) = &source {
                         work.client = self.shared.client(head);
+                        work.print = self.shared.print(head);
                     }
                     return Ok(());
                 }
@@ -125,13 +136,19 @@ impl Slot {
             self.may_write()?;
         }
         let wait = self.wait_within(within);
+        let print = source.print(&self.shared);
+        let how = How {
+            mode,
+            wait,
+            print: print.as_deref(),
+        };
         let found = match (&read_before, &source) {
-            (Some((Some(token), ..)), _) => self.find_one(token, mode, wait).await?,
+            (Some((Some(token), ..)), _) => self.find_one(token, how).await?,
             (_, Source::Request(head)) => {
-                self.find(&Tokens::parse(&self.shared, head.headers), mode, wait)
+                self.find(&Tokens::parse(&self.shared, head.headers), how)
                     .await?
             }
-            (_, Source::Tokens(tokens)) => self.find(tokens, mode, wait).await?,
+            (_, Source::Tokens(tokens)) => self.find(tokens, how).await?,
             (_, Source::Bound((id, generation))) => {
                 let found = self.find_by_id(*id, Some(*generation), mode, wait).await?;
                 found.ok_or(Error::Stale)?
@@ -150,6 +167,7 @@ impl Slot {
             return Err(Conflict::Changed.into());
         }
         work.writes = writes;
+        work.print = print;
         if mode == Mode::Merge && work.head().is_some() {
             self.start_merging(&mut work, source.only_peeks())?;
         } else if !source.only_peeks() {
@@ -224,28 +242,29 @@ impl Slot {
             doomed: None,
             token: found.token,
             client: head.filter(|_| writes).and_then(|head| shared.client(head)),
+            print: None,
             discarded: false,
             cookie: None,
             info: info.map(|head| Box::new(RequestInfo::from(head))),
         }
     }
 
-    async fn find(&self, tokens: &Tokens, mode: Mode, wait: Duration) -> Result<Found, Error> {
+    async fn find(&self, tokens: &Tokens, how: How<'_>) -> Result<Found, Error> {
         match tokens.parsed.as_slice() {
             [] if tokens.any => Ok(Found::none(Absence::Absent)),
             [] => Ok(Found::none(Absence::NoneSent)),
-            [token] => self.find_one(token, mode, wait).await,
-            several => self.find_among(several, mode, wait).await,
+            [token] => self.find_one(token, how).await,
+            several => self.find_among(several, how).await,
         }
     }
 
-    async fn find_one(&self, token: &Token, mode: Mode, wait: Duration) -> Result<Found, Error> {
+    async fn find_one(&self, token: &Token, how: How<'_>) -> Result<Found, Error> {
         let which = Which {
             id: token.id(),
             secret: Some(token.secret().hash()),
             arrived: self.arrived,
         };
-        let mut found = match self.load(which, mode, wait).await {
+        let mut found = match self.load(which, how.mode, how.wait).await {
             Ok(Ok((view, grant))) => Found::live(view, grant, None),
             Ok(Err(opened)) => Found::none(absence_of(&opened)),
             Err(Error::Store(error)) if error.kind() == StoreErrorKind::Corrupt => {
@@ -255,16 +274,11 @@ impl Slot {
             Err(error) => return Err(error),
         };
         found.token = Some(token.clone());
-        Ok(found)
+        self.of_client(found, which, how.print, how.wait).await
     }
 
     /// Several cookies of the same name: the one that is live, if no other is.
-    async fn find_among(
-        &self,
-        tokens: &[Token],
-        mode: Mode,
-        wait: Duration,
-    ) -> Result<Found, Error> {
+    async fn find_among(&self, tokens: &[Token], how: How<'_>) -> Result<Found, Error> {
         let mut live: Option<&Token> = None;
         let mut worst = Absence::Absent;
         for token in tokens {
@@ -293,7 +307,7 @@ impl Slot {
             }
         }
         match live {
-            Some(token) => self.find_one(token, mode, wait).await,
+            Some(token) => self.find_one(token, how).await,
             None => Ok(Found::none(worst)),
         }
     }
@@ -339,6 +353,16 @@ impl Slot {
 }
 
 impl Source<'_> {
+    /// What the client looks like who sends a token. Whoever has none is bound already, or an
+    /// administrator.
+    fn print(&self, shared: &Shared) -> Option<Box<Print>> {
+        match self {
+            Self::Request(head) => shared.print(head),
+            Self::Tokens(tokens) => tokens.print.clone(),
+            _ => None,
+        }
+    }
+
     /// Only what shows a page ages its flash messages.
     fn only_peeks(&self) -> bool {
         match self {
@@ -366,6 +390,8 @@ pub(crate) struct Tokens {
     parsed: SmallVec<[Token; 1]>,
     /// Whether there was any cookie of the name.
     any: bool,
+    /// What the client looks like who sent them, for a handle that opens them later.
+    print: Option<Box<Print>>,
 }
 
 impl Tokens {
@@ -375,10 +401,11 @@ impl Tokens {
         Self {
             parsed: parsed.into_iter().collect(),
             any: true,
+            print: None,
         }
     }
 
-    pub(crate) fn parse(shared: &Shared, headers: &HeaderMap) -> Self {
+    fn parse(shared: &Shared, headers: &HeaderMap) -> Self {
         let candidates = candidates(headers, shared.cookie.name());
         let parsed = candidates
             .iter()
@@ -386,6 +413,15 @@ impl Tokens {
         Self {
             parsed: parsed.collect(),
             any: !candidates.is_empty(),
+            print: None,
+        }
+    }
+
+    /// Those of a request that is over when they are opened.
+    pub(crate) fn of_request(shared: &Shared, head: &RequestHead<'_>) -> Self {
+        Self {
+            print: shared.print(head),
+            ..Self::parse(shared, head.headers)
         }
     }
 }

@@ -10,6 +10,8 @@ use tower_keep_core::{Client, Head, HeadChange, SecretHash, Timestamp, Token, Vi
 
 use super::merge::Merging;
 use super::{Identity, Mode};
+use crate::error::Conflict;
+use crate::fingerprint::Print;
 use crate::lock::Grant;
 use crate::request::RequestInfo;
 use crate::shared::Shared;
@@ -33,12 +35,29 @@ pub enum Absence {
     Ambiguous,
     /// This request has destroyed it.
     Destroyed,
+    /// Its session belongs to another client, by the layer's
+    /// [`FingerprintConfig`](crate::FingerprintConfig).
+    Mismatch {
+        /// Whether it was destroyed for that, and a new one may be started. Otherwise it is left
+        /// alone, and only a login starts another.
+        destroyed: bool,
+    },
 }
 
 impl Absence {
-    /// Whether a new session may be started by any write.
-    pub(super) const fn may_start(self) -> bool {
-        !matches!(self, Self::Stale | Self::Ambiguous)
+    /// What forbids that any write starts a new session.
+    pub(super) const fn conflict(self) -> Option<Conflict> {
+        match self {
+            Self::Stale => Some(Conflict::Stale),
+            Self::Ambiguous => Some(Conflict::Ambiguous),
+            Self::Mismatch { destroyed: false } => Some(Conflict::Mismatch),
+            _ => None,
+        }
+    }
+
+    /// Whether a login may start one nevertheless.
+    pub(super) const fn may_log_in(self) -> bool {
+        !matches!(self, Self::Ambiguous)
     }
 }
 
@@ -85,6 +104,8 @@ pub(crate) struct Work {
     /// The cookie that opened it.
     pub(super) token: Option<Token>,
     pub(super) client: Option<Arc<Client>>,
+    /// What the client looks like, where sessions are bound to that.
+    pub(super) print: Option<Box<Print>>,
     /// Whether nothing of it will be saved.
     pub(crate) discarded: bool,
     /// What an early commit wants sent.
@@ -182,8 +203,12 @@ impl Work {
             (Origin::None(absence), _) => {
                 self.origin = Origin::None(absence);
                 // A cookie that opens nothing is of no use any more; a stale one has a successor.
-                self.asked.remove_cookie =
-                    matches!(absence, Absence::Absent | Absence::Expired) || self.doomed.is_some();
+                // What belongs to another client is none of this one's.
+                let useless = matches!(
+                    absence,
+                    Absence::Absent | Absence::Expired | Absence::Mismatch { .. }
+                );
+                self.asked.remove_cookie = useless || self.doomed.is_some();
                 false
             }
             (live, None) => {
@@ -221,8 +246,18 @@ impl Work {
         }
     }
 
+    /// Binds the session to the client where a commit makes it somebody's.
+    pub(super) fn note_client(&mut self) -> Result<(), DataError> {
+        if (self.rotates() || self.starts_session())
+            && let Some(print) = self.print.take()
+        {
+            print.note(&mut self.edit)?;
+        }
+        Ok(())
+    }
+
     /// Whether the secret must be replaced: with every change of authority.
-    pub(super) fn rotates(&self) -> bool {
+    pub(crate) fn rotates(&self) -> bool {
         self.asked.rotate || self.asked.user.is_some() || self.asked.authenticated
     }
 
@@ -255,6 +290,7 @@ impl Work {
             doomed: None,
             token: None,
             client: None,
+            print: None,
             discarded: false,
             cookie: None,
             info: self.info.clone(),

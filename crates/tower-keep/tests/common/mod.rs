@@ -8,7 +8,10 @@
     reason = "the helpers of tests are tests too"
 )]
 
+pub mod csrf;
+pub mod frames;
 pub mod http;
+pub mod look;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
