@@ -53,6 +53,12 @@
 //! digest of the secret, so a leaked database logs nobody in. [`Session::set_user`] replaces the
 //! secret in the same commit that saves the login.
 //!
+//! # Options
+//!
+//! The layer is configured by its [builder](SessionLayer::builder), or with the feature `config` from
+//! files and the environment by `SessionConfig`. The feature `encryption` adds `EncryptedStore`,
+//! which encrypts what any store keeps.
+//!
 //! # Without axum
 //!
 //! The layer works on every service of `http` requests whose response body can be made of
@@ -63,10 +69,15 @@
 //! [axum]: https://docs.rs/axum
 
 mod answer;
+#[cfg(feature = "config")]
+mod config;
 pub mod cookie;
+#[cfg(feature = "encryption")]
+mod encryption;
 mod error;
 mod extract;
 mod handle;
+pub mod keys;
 mod layer;
 mod lock;
 mod memory;
@@ -80,7 +91,13 @@ mod sessions;
 mod shared;
 mod slot;
 mod sweep;
+mod tokens;
+mod transport;
 
+#[cfg(feature = "config")]
+pub use config::{ConfigError, SessionConfig};
+#[cfg(feature = "encryption")]
+pub use encryption::EncryptedStore;
 pub use error::{Conflict, Error};
 pub use extract::Keyed;
 pub use handle::SessionHandle;
@@ -105,6 +122,7 @@ pub use tower_keep_core::{
     Clock, DynStore, Limits, SessionId, SessionStore, StoreError, StoreErrorKind, Timestamp,
     UserCap, UserPage, WhenFull,
 };
+pub use transport::{HeaderTransport, Transport, TransportError};
 
 /// Runs the examples of the README as tests.
 #[cfg(doctest)]
