@@ -1,6 +1,6 @@
 //! Why there is no store.
 
-use tower_keep::StoreError;
+use tower_keep::{ConfigError, StoreError};
 
 use crate::scheme::known;
 
@@ -69,6 +69,9 @@ pub enum ConnectError {
         /// The variable.
         variable: String,
     },
+    /// The layer's options cannot be used.
+    #[error(transparent)]
+    Layer(#[from] ConfigError),
     /// The variable `SESSION_STORE` is needed.
     #[error("SESSION_STORE is not set: it must be the URL of the store, such as `{example}`")]
     NotSet {

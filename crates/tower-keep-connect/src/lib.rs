@@ -18,6 +18,7 @@
 mod config;
 mod error;
 mod scheme;
+mod session;
 mod stores;
 mod vars;
 
@@ -25,6 +26,7 @@ use tower_keep::DynStore;
 
 pub use config::StoreConfig;
 pub use error::ConnectError;
+pub use session::Config;
 
 /// Opens the store at `url` with its defaults. See the [crate] for what URLs there are, and
 /// [`StoreConfig`] for more than a URL.

@@ -7,7 +7,6 @@ use http::header::{
 use http::{Response, response};
 use tracing::{debug, error};
 
-use crate::cookie::remove_set_cookie;
 use crate::error::{Conflict, Error};
 use crate::request::RequestInfo;
 use crate::shared::Shared;
@@ -81,7 +80,7 @@ pub(crate) fn replace<B: From<Bytes>>(
 
 fn forget_content(parts: &mut response::Parts, shared: &Shared) {
     let headers = &mut parts.headers;
-    remove_set_cookie(headers, shared.cookie.name());
+    shared.carrier.forget(headers);
     let about_content = |name: &&HeaderName| {
         name.as_str().starts_with("content-") && !name.as_str().starts_with("content-security-")
     };

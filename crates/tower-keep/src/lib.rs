@@ -54,6 +54,12 @@
 //! digest of the secret, so a leaked database logs nobody in. [`Session::set_user`] replaces the
 //! secret in the same commit that saves the login.
 //!
+//! # Options
+//!
+//! The layer is configured by its [builder](SessionLayer::builder), or with the feature `config` from
+//! files and the environment by `SessionConfig`. The feature `encryption` adds `EncryptedStore`,
+//! which encrypts what any store keeps.
+//!
 //! # Without axum
 //!
 //! The layer works on every service of `http` requests whose response body can be made of
@@ -65,12 +71,17 @@
 
 mod answer;
 mod client_ip;
+#[cfg(feature = "config")]
+mod config;
 pub mod cookie;
 mod csrf;
+#[cfg(feature = "encryption")]
+mod encryption;
 mod error;
 mod extract;
 mod fingerprint;
 mod handle;
+pub mod keys;
 mod layer;
 mod lock;
 mod memory;
@@ -85,11 +96,17 @@ mod sessions;
 mod shared;
 mod slot;
 mod sweep;
+mod tokens;
+mod transport;
 
 pub use client_ip::{TrustedProxies, TrustedProxiesError};
+#[cfg(feature = "config")]
+pub use config::{ConfigError, SessionConfig};
 pub use csrf::{
     CsrfConfigError, CsrfFuture, CsrfLayer, CsrfLayerBuilder, CsrfRefusal, CsrfService,
 };
+#[cfg(feature = "encryption")]
+pub use encryption::EncryptedStore;
 pub use error::{Conflict, Error};
 pub use extract::Keyed;
 pub use fingerprint::{FingerprintConfig, IpBinding, OnMismatch};
@@ -116,6 +133,7 @@ pub use tower_keep_core::{
     Clock, DynStore, Limits, SessionId, SessionStore, StoreError, StoreErrorKind, Timestamp,
     UserCap, UserPage, WhenFull,
 };
+pub use transport::{HeaderTransport, Transport, TransportError};
 
 /// Runs the examples of the README as tests.
 #[cfg(doctest)]

@@ -55,7 +55,7 @@ pub struct Sessions {
 pub struct Started {
     /// Its public id.
     pub id: SessionId,
-    /// What opens it: the value of its cookie. Secret; it can be had only here.
+    /// What opens it: the value of its cookie or header field. Secret; it can be had only here.
     pub token: String,
 }
 
@@ -102,7 +102,7 @@ impl Sessions {
         let head = create_stored(shared, None, new).await?;
         Ok(Started {
             id: head.id,
-            token: token.encode(&shared.prefix),
+            token: shared.tokens.encode(&token),
         })
     }
 

@@ -15,12 +15,13 @@ use tower_keep_core::{
 };
 
 use crate::client_ip::peer_ip;
-use crate::cookie::Cookie;
 use crate::error::Error;
 use crate::fingerprint::{FingerprintConfig, Print};
 use crate::lock::{Grant, Keeper, LockConfig, Tasks, acquire_local, call};
 use crate::request::{RequestHead, RequestInfo};
 use crate::sweep::Lottery;
+use crate::tokens::TokenFormat;
+use crate::transport::Carrier;
 
 pub(crate) type Predicate = Box<dyn Fn(&RequestHead<'_>) -> bool + Send + Sync>;
 pub(crate) type OnError = Box<dyn Fn(&Error, &RequestInfo) -> Response<Bytes> + Send + Sync>;
@@ -34,6 +35,20 @@ pub(crate) struct Lifetimes {
     pub(crate) remembered: Limits,
     /// Of those without a user, if not as usual.
     pub(crate) anonymous: Option<Limits>,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        const FORTNIGHT: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+        Self {
+            usual: Limits::default(),
+            remembered: Limits {
+                idle: FORTNIGHT,
+                absolute: FORTNIGHT,
+            },
+            anonymous: None,
+        }
+    }
 }
 
 impl Lifetimes {
@@ -53,9 +68,8 @@ impl Lifetimes {
 
 pub(crate) struct Shared {
     pub(crate) store: DynStore,
-    pub(crate) cookie: Cookie,
-    /// Stands visibly in front of every token.
-    pub(crate) prefix: String,
+    pub(crate) carrier: Carrier,
+    pub(crate) tokens: TokenFormat,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) touch: Duration,
     pub(crate) user_cap: Option<UserCap>,
@@ -79,7 +93,7 @@ impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionLayer")
             .field("store", &self.store)
-            .field("cookie", &self.cookie)
+            .field("carrier", &self.carrier)
             .field("lifetimes", &self.lifetimes)
             .field("locks", &self.locks)
             .finish_non_exhaustive()

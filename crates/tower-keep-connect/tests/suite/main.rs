@@ -6,6 +6,8 @@
     reason = "the helpers of tests are tests too"
 )]
 
+#[cfg(test)]
+mod both;
 #[cfg(all(test, feature = "redis-cluster"))]
 mod cluster;
 #[cfg(test)]

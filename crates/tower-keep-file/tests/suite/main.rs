@@ -8,6 +8,7 @@
 
 mod common;
 mod conformance;
+mod encrypted;
 mod files;
 mod processes;
 mod stopped;

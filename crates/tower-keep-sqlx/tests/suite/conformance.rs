@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tower_keep::keys::{KeyRing, SecretKey};
+use tower_keep::{EncryptedStore, SessionStore};
 use tower_keep_testkit::conformance::{Harness, cases, run_case};
 
 use crate::place::{Engine, Place};
@@ -28,6 +30,31 @@ mod sqlite_in_memory {
     tower_keep_testkit::conformance_tests!(harness);
 }
 
+fn encrypted<S: SessionStore>(store: S) -> EncryptedStore<S> {
+    let key = SecretKey::from_bytes([7; 32]).unwrap();
+    EncryptedStore::new(store, &KeyRing::new(key))
+}
+
+/// The same, with the data encrypted.
+mod sqlite_encrypted {
+    use std::sync::Arc;
+
+    use tower_keep_sqlx::SqliteStore;
+    use tower_keep_testkit::TestClock;
+
+    use super::{Harness, encrypted};
+
+    async fn harness() -> Harness {
+        let clock = TestClock::new();
+        let store = SqliteStore::builder().clock(Arc::new(clock.clone()));
+        let store = store.connect("sqlite::memory:").await.unwrap();
+        store.migrate().await.unwrap();
+        Harness::new(encrypted(store)).with_clock(move |span| clock.advance(span))
+    }
+
+    tower_keep_testkit::conformance_tests!(harness);
+}
+
 async fn harness(engine: Engine) -> Harness {
     Harness::new(Place::new(engine).store().await)
 }
@@ -43,14 +70,14 @@ mod mariadb {
 }
 
 /// All in one and side by side: they mostly wait for time to pass.
-#[tokio::test(flavor = "multi_thread")]
-async fn postgres_behind_pgbouncer_in_session_mode() {
-    let harness =
-        || async { Harness::new(Place::behind("KEEP_PGBOUNCER_SESSION_URL").store().await) };
+async fn side_by_side<F>(harness: impl Fn() -> F + Clone + Send + Sync + 'static)
+where
+    F: Future<Output = Harness> + Send,
+{
     // Each has connections that nobody else gets meanwhile.
     let (room, mut running) = (Arc::new(Semaphore::new(12)), JoinSet::new());
     for (name, _) in cases() {
-        let room = room.clone();
+        let (room, harness) = (room.clone(), harness.clone());
         running.spawn(async move {
             let _place = room.acquire().await.unwrap();
             run_case(name, harness).await
@@ -65,6 +92,20 @@ async fn postgres_behind_pgbouncer_in_session_mode() {
     }
     println!("{passed} cases");
     assert!(passed > 80);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_behind_pgbouncer_in_session_mode() {
+    side_by_side(|| async {
+        Harness::new(Place::behind("KEEP_PGBOUNCER_SESSION_URL").store().await)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d5_postgres_with_its_data_encrypted() {
+    side_by_side(|| async { Harness::new(encrypted(Place::new(Engine::Postgres).store().await)) })
+        .await;
 }
 
 /// By a clock that the test moves, readers beside the writer.

@@ -26,6 +26,8 @@ mod faults;
 #[cfg(test)]
 mod full;
 #[cfg(test)]
+mod held;
+#[cfg(test)]
 mod place;
 #[cfg(test)]
 mod pooling;

@@ -160,7 +160,7 @@ async fn a_dropped_login_swallows_no_commit() {
     }
 }
 
-async fn one_connection(place: &Place) -> DynStore {
+pub(crate) async fn one_connection(place: &Place) -> DynStore {
     match place.engine {
         Engine::Sqlite => place.store().await,
         Engine::Postgres => DynStore::new(place.postgres(1).await),

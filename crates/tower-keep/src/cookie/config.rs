@@ -4,6 +4,8 @@ use super::{Cookie, CookieConfigError};
 
 /// When a browser sends the cookie along with requests that other sites start (§5.6.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "config", derive(serde::Deserialize))]
+#[cfg_attr(feature = "config", serde(rename_all = "snake_case"))]
 pub enum SameSite {
     /// Never. Following a link from another site arrives without a session.
     Strict,
@@ -26,6 +28,8 @@ impl SameSite {
 
 /// On which responses the cookie is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "config", derive(serde::Deserialize))]
+#[cfg_attr(feature = "config", serde(rename_all = "snake_case"))]
 pub enum CookiePolicy {
     /// When it says something new: a new session, a rotated one, another lifetime. The default.
     #[default]

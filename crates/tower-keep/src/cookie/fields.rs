@@ -1,7 +1,7 @@
 //! Putting the cookie on a response, beside the fields of the application.
 
 use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE, VARY};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{split_pair, trim};
 
@@ -12,6 +12,11 @@ use super::{split_pair, trim};
 /// session to the next.
 pub fn apply(headers: &mut HeaderMap, set_cookie: HeaderValue) {
     headers.append(SET_COOKIE, set_cookie);
+    forbid_store(headers);
+}
+
+/// Keeps caches from storing a response.
+pub(crate) fn forbid_store(headers: &mut HeaderMap) {
     let forbidden = headers
         .get_all(CACHE_CONTROL)
         .iter()
@@ -25,16 +30,21 @@ pub fn apply(headers: &mut HeaderMap, set_cookie: HeaderValue) {
 ///
 /// Adds `Vary: Cookie` unless a `Vary` field lists `Cookie` or `*`. Other values stay.
 pub fn vary_cookie(headers: &mut HeaderMap) {
+    vary(headers, &COOKIE, || HeaderValue::from_static("Cookie"));
+}
+
+/// As [`vary_cookie`], for another field of the request.
+pub(crate) fn vary(headers: &mut HeaderMap, on: &HeaderName, shown: impl FnOnce() -> HeaderValue) {
     let varies = |member: &[u8]| {
         let member = trim(member);
-        member == b"*" || member.eq_ignore_ascii_case(COOKIE.as_str().as_bytes())
+        member == b"*" || member.eq_ignore_ascii_case(on.as_str().as_bytes())
     };
     let listed = headers
         .get_all(VARY)
         .iter()
         .any(|field| field.as_bytes().split(|&byte| byte == b',').any(varies));
     if !listed {
-        headers.append(VARY, HeaderValue::from_static("Cookie"));
+        headers.append(VARY, shown());
     }
 }
 
@@ -91,8 +101,6 @@ fn has_no_store(field: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderName;
-
     use super::*;
 
     fn response(name: &HeaderName, fields: &[&'static str]) -> HeaderMap {

@@ -40,6 +40,7 @@ mod write;
 pub use config::{CookieConfig, CookiePolicy, SameSite};
 pub use error::{CookieConfigError, CookieValueError};
 pub use fields::{apply, remove_set_cookie, vary_cookie};
+pub(crate) use fields::{forbid_store, vary};
 pub use parse::{Candidates, MAX_CANDIDATES, candidates};
 pub use write::Cookie;
 
@@ -47,7 +48,7 @@ pub use write::Cookie;
 ///
 /// Nothing else is trimmed: a name with other blanks around it is another name, and taking it for
 /// ours would let a cookie slip past the checks that browsers tie to a prefix such as `__Host-`.
-fn trim(mut bytes: &[u8]) -> &[u8] {
+pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;
     }

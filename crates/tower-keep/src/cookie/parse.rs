@@ -47,7 +47,7 @@ impl<'h> Candidates<'h> {
         self.truncated
     }
 
-    fn add(&mut self, value: &'h [u8]) {
+    pub(crate) fn add(&mut self, value: &'h [u8]) {
         if self.as_slice().contains(&value) {
             return;
         }

@@ -17,12 +17,13 @@ use crate::cookie::{Cookie, CookieConfig, CookieConfigError};
 use crate::error::Error;
 use crate::extract::MainKey;
 use crate::fingerprint::FingerprintConfig;
+use crate::keys::KeyRing;
 use crate::lock::{Keeper, LockConfig, Tasks};
 use crate::request::{RequestHead, RequestInfo};
 use crate::shared::{ClientIp, Lifetimes, OnError, Predicate, Shared};
 use crate::sweep::Lottery;
-
-const FORTNIGHT: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+use crate::tokens::TokenFormat;
+use crate::transport::{Carrier, Transport, TransportError};
 
 /// A [`SessionLayer`] to be configured; see [`SessionLayer::builder`].
 ///
@@ -42,7 +43,10 @@ const FORTNIGHT: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 pub struct SessionLayerBuilder {
     store: DynStore,
     cookie: CookieConfig,
+    transport: Transport,
     prefix: String,
+    token_keys: Option<KeyRing>,
+    accept_unsigned: bool,
     lifetimes: Lifetimes,
     touch: Option<Duration>,
     user_cap: Option<UserCap>,
@@ -65,15 +69,11 @@ impl SessionLayerBuilder {
         Self {
             store,
             cookie: CookieConfig::new(),
+            transport: Transport::default(),
             prefix: String::new(),
-            lifetimes: Lifetimes {
-                usual: Limits::default(),
-                remembered: Limits {
-                    idle: FORTNIGHT,
-                    absolute: FORTNIGHT,
-                },
-                anonymous: None,
-            },
+            token_keys: None,
+            accept_unsigned: false,
+            lifetimes: Lifetimes::default(),
             touch: None,
             user_cap: None,
             locks: LockConfig::default(),
@@ -97,10 +97,46 @@ impl SessionLayerBuilder {
         self
     }
 
+    /// How tokens get to the client and back. Default: by the cookie.
+    pub fn transport(mut self, transport: impl Into<Transport>) -> Self {
+        self.transport = transport.into();
+        self
+    }
+
     /// A visible prefix of every token, such as `shop_sess_`, so that secret scanners know one when
     /// they see it. Default: none. Cookies without exactly this prefix open nothing.
     pub fn token_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
+        self
+    }
+
+    /// Signs tokens, so that made-up ones cost no call to the store: one without a signature of
+    /// these keys opens nothing. Default: no signatures, which opens nothing either, but asks the
+    /// store.
+    ///
+    /// A signature (HMAC-SHA256) is bound to the cookie's or the header field's name. The first key
+    /// signs, all of them verify. A token is signed again only when it is replaced (by a login,
+    /// say), so keep a key that was replaced for the longest absolute timeout, and use
+    /// [`accept_unsigned_tokens`](Self::accept_unsigned_tokens) as long after this was turned on.
+    ///
+    /// ```
+    /// use tower_keep::keys::KeyRing;
+    /// use tower_keep::{MemoryStore, SessionLayer};
+    ///
+    /// # let text = "9f2b0c4d8e1a7365f00d1e2c3b4a59687f8e9dacbbca0d1e2f30415263748596";
+    /// let keys: KeyRing = text.parse()?;
+    /// let layer = SessionLayer::builder(MemoryStore::new()).token_keys(keys).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn token_keys(mut self, keys: KeyRing) -> Self {
+        self.token_keys = Some(keys);
+        self
+    }
+
+    /// Whether tokens without a signature are accepted beside signed ones. Default: no. For the time
+    /// after [`token_keys`](Self::token_keys) were introduced.
+    pub fn accept_unsigned_tokens(mut self, accept: bool) -> Self {
+        self.accept_unsigned = accept;
         self
     }
 
@@ -277,16 +313,19 @@ impl SessionLayerBuilder {
         if !self.prefix.bytes().all(in_cookies) {
             return Err(LayerConfigError::TokenPrefix);
         }
-        let cookie = self.cookie.clone().build()?;
-        Ok(self.assemble(cookie))
+        if self.accept_unsigned && self.token_keys.is_none() {
+            return Err(LayerConfigError::UnsignedTokens);
+        }
+        let carrier = Carrier::compile(&self.transport, self.cookie.clone())?;
+        Ok(self.assemble(carrier))
     }
 
     /// For the defaults, which a test has checked.
     pub(super) fn build_unchecked(self) -> SessionLayer {
-        self.assemble(Cookie::default())
+        self.assemble(Carrier::Cookie(Cookie::default()))
     }
 
-    fn assemble(self, cookie: Cookie) -> SessionLayer {
+    fn assemble(self, carrier: Carrier) -> SessionLayer {
         let tasks = Arc::new(Tasks::default());
         let keeper = Keeper::new(
             self.store.clone(),
@@ -295,10 +334,14 @@ impl SessionLayerBuilder {
             tasks.clone(),
         );
         let throttle = (self.lifetimes.shortest_idle() / 60).max(Duration::from_secs(1));
+        let tokens = match &self.token_keys {
+            None => TokenFormat::unsigned(self.prefix),
+            Some(keys) => TokenFormat::signed(self.prefix, keys, self.accept_unsigned, &carrier),
+        };
         let shared = Shared {
             store: self.store,
-            cookie,
-            prefix: self.prefix,
+            carrier,
+            tokens,
             lifetimes: self.lifetimes,
             touch: self.touch.unwrap_or(throttle),
             user_cap: self.user_cap,
@@ -332,7 +375,17 @@ impl fmt::Debug for SessionLayerBuilder {
         f.debug_struct("SessionLayerBuilder")
             .field("store", &self.store)
             .field("cookie", &self.cookie)
+            .field("transport", &self.transport)
+            .field("token_prefix", &self.prefix)
+            .field("token_keys", &self.token_keys)
+            .field("accept_unsigned_tokens", &self.accept_unsigned)
             .field("lifetimes", &self.lifetimes)
+            .field("touch_throttle", &self.touch)
+            .field("user_cap", &self.user_cap)
+            .field("locks", &self.locks)
+            .field("data_limits", &self.data)
+            .field("max_request_age", &self.max_request_age)
+            .field("lottery", &self.lottery)
             .finish_non_exhaustive()
     }
 }
@@ -359,4 +412,10 @@ pub enum LayerConfigError {
     /// The token prefix has characters that are not safe in a cookie.
     #[error("the token prefix may have letters, digits, `_`, `-` and `.` only")]
     TokenPrefix,
+    /// The transport cannot be used.
+    #[error("the transport: {0}")]
+    Transport(#[from] TransportError),
+    /// There are no signatures that a token could lack.
+    #[error("`accept_unsigned_tokens` means nothing without `token_keys`: leave it out")]
+    UnsignedTokens,
 }

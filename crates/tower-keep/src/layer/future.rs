@@ -11,7 +11,6 @@ use http::Response;
 use pin_project_lite::pin_project;
 
 use crate::answer::replace;
-use crate::cookie::{apply, vary_cookie};
 use crate::slot::{Ending, Outcome, Slot};
 
 pin_project! {
@@ -104,9 +103,10 @@ fn finish<B: From<Bytes>>(mut response: Response<B>, outcome: Outcome, slot: &Sl
         response = replace(response, error, &slot.shared, outcome.info.as_deref());
     }
     let headers = response.headers_mut();
-    vary_cookie(headers);
-    if let Some(cookie) = outcome.cookie {
-        apply(headers, cookie);
+    let carrier = &slot.shared.carrier;
+    carrier.vary(headers);
+    if let Some(token) = outcome.cookie {
+        carrier.apply(headers, token);
     }
     response
 }

@@ -82,7 +82,7 @@ impl SessionLayer {
 }
 
 /// A store that is erased already is not erased twice.
-fn as_dyn<S: SessionStore>(store: S) -> DynStore {
+pub(crate) fn as_dyn<S: SessionStore>(store: S) -> DynStore {
     let any: &dyn Any = &store;
     match any.downcast_ref::<DynStore>() {
         Some(erased) => erased.clone(),

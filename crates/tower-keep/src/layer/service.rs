@@ -35,7 +35,7 @@ impl<S> SessionService<S> {
         }
         let outer = request.extensions().get().map(|Entry(outer)| outer);
         let same = |slot: &Arc<Slot>| {
-            slot.shared.key == shared.key && slot.shared.cookie.name() == shared.cookie.name()
+            slot.shared.key == shared.key && slot.shared.carrier.name() == shared.carrier.name()
         };
         if outer.is_some_and(|outer| outer.chain().any(same)) {
             // The same session is looked after by a layer further out.

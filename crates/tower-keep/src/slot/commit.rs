@@ -129,7 +129,7 @@ pub(super) async fn save(
             let remove = work.asked.remove_cookie;
             Ok(Saved {
                 origin: Origin::None(absence),
-                cookie: remove.then(|| shared.cookie.removal()),
+                cookie: remove.then(|| shared.carrier.removal()),
             })
         }
     }
@@ -152,7 +152,7 @@ async fn save_live(shared: &Shared, work: Work, grant: Grant) -> Result<Saved, E
         return Err(Error::Closed);
     };
     let (data, patch) = edit.into_parts()?;
-    let always = shared.cookie.policy() == CookiePolicy::Always;
+    let always = shared.carrier.policy() == CookiePolicy::Always;
     let (head, now) = if !patch.is_empty() || !change.is_empty() {
         let committing = grant.commit(View { head, data, now }, Commit::Put(change, patch));
         let (head, now) = committing.outcome().await?;
@@ -248,13 +248,9 @@ fn cookie_of(
     head: &Head,
     now: Timestamp,
 ) -> Result<HeaderValue, Error> {
-    let value = token.encode(&shared.prefix);
+    let value = shared.tokens.encode(token);
     let max_age = head.absolute_deadline.since(now);
-    let cookie = if head.remember {
-        shared.cookie.set_lasting(&value, max_age)
-    } else {
-        shared.cookie.set(&value, Some(max_age))
-    };
+    let cookie = shared.carrier.set(&value, max_age, head.remember);
     // The prefix was checked when the layer was built, and the rest is base64url.
     cookie.map_err(|error| StoreError::new(StoreErrorKind::Unavailable, error).into())
 }

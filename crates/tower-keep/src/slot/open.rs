@@ -12,7 +12,6 @@ use tracing::{debug, warn};
 
 use super::work::{Absence, Asked, Origin, Work};
 use super::{Identity, Slot, State};
-use crate::cookie::candidates;
 use crate::error::{Conflict, Error};
 use crate::fingerprint::Print;
 use crate::lock::Grant;
@@ -384,6 +383,10 @@ const fn absence_of(opened: &Opened) -> Absence {
     }
 }
 
+fn is_same(one: &Token, other: &Token) -> bool {
+    one.id() == other.id() && one.secret().hash().matches(&other.secret().hash())
+}
+
 /// The well-formed tokens among a request's cookies.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tokens {
@@ -397,7 +400,7 @@ pub(crate) struct Tokens {
 impl Tokens {
     /// The one that was given.
     pub(crate) fn one(shared: &Shared, token: &str) -> Self {
-        let parsed = Token::parse(token.as_bytes(), &shared.prefix);
+        let parsed = shared.tokens.parse(token.as_bytes());
         Self {
             parsed: parsed.into_iter().collect(),
             any: true,
@@ -406,12 +409,16 @@ impl Tokens {
     }
 
     fn parse(shared: &Shared, headers: &HeaderMap) -> Self {
-        let candidates = candidates(headers, shared.cookie.name());
-        let parsed = candidates
-            .iter()
-            .filter_map(|value| Token::parse(value, &shared.prefix).ok());
+        let candidates = shared.carrier.candidates(headers);
+        let mut parsed = SmallVec::<[Token; 1]>::new();
+        for token in candidates.iter().filter_map(|v| shared.tokens.parse(v)) {
+            // One token may be there under the signatures of two keys.
+            if !parsed.iter().any(|other| is_same(other, &token)) {
+                parsed.push(token);
+            }
+        }
         Self {
-            parsed: parsed.collect(),
+            parsed,
             any: !candidates.is_empty(),
             print: None,
         }

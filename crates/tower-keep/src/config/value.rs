@@ -1,0 +1,128 @@
+//! The values of options, as they are written.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::de::{Error, SeqAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
+use zeroize::Zeroizing;
+
+/// A span with its unit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span(pub(super) Duration);
+
+/// How many of how many.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Odds(pub(super) u32, pub(super) u32);
+
+/// A transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Way {
+    Cookie,
+    Bearer,
+    Header,
+}
+
+/// What happens to one session too many.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Full {
+    EvictOldest,
+    Refuse,
+}
+
+/// Keys that are not looked at yet, so that nothing here can have to say what is wrong with them.
+#[derive(Clone)]
+pub(super) struct KeyText(pub(super) Zeroizing<String>);
+
+impl fmt::Debug for KeyText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyText(..)")
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let read = |text: &str| humantime::parse_duration(text).ok().map(Span);
+        deserializer.deserialize_str(Text(read, "a number and a unit, such as \"30m\""))
+    }
+}
+
+impl<'de> Deserialize<'de> for Odds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let read = |text: &str| {
+            let (wins, of) = text.split_once('/')?;
+            let (wins, of) = (wins.trim().parse().ok()?, of.trim().parse().ok()?);
+            (wins <= of && of > 0).then_some(Odds(wins, of))
+        };
+        deserializer.deserialize_str(Text(read, "two numbers, such as \"2/100\""))
+    }
+}
+
+/// Reads text, or says what was expected.
+struct Text<F>(F, &'static str);
+
+impl<F: Fn(&str) -> Option<T>, T> Visitor<'_> for Text<F> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.1)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        self.0(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Keys)
+    }
+}
+
+struct Keys;
+
+impl Keys {
+    /// Without what there is instead.
+    fn refused<E: Error>() -> E {
+        E::custom("keys must be text, or a list of texts")
+    }
+}
+
+impl<'de> Visitor<'de> for Keys {
+    type Value = KeyText;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("keys as text, or a list of them")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<KeyText, E> {
+        Ok(KeyText(Zeroizing::new(text.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<KeyText, A::Error> {
+        let mut all = Zeroizing::new(String::new());
+        while let Some(KeyText(key)) = list.next_element()? {
+            all.push_str(&key);
+            all.push(',');
+        }
+        Ok(KeyText(all))
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<KeyText, E> {
+        Err(Self::refused())
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<KeyText, E> {
+        Err(Self::refused())
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<KeyText, E> {
+        Err(Self::refused())
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<KeyText, E> {
+        Err(Self::refused())
+    }
+}
