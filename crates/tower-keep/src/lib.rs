@@ -65,12 +65,14 @@
 mod answer;
 pub mod cookie;
 mod error;
+mod events;
 mod extract;
 mod handle;
 mod layer;
 mod lock;
 mod memory;
 mod migrating;
+mod observe;
 mod read;
 #[cfg(feature = "axum")]
 mod rejection;
@@ -80,8 +82,11 @@ mod sessions;
 mod shared;
 mod slot;
 mod sweep;
+#[cfg(feature = "temp")]
+mod temp;
 
 pub use error::{Conflict, Error};
+pub use events::{EventKind, EventListener, EventStream, Missed, SessionEvent};
 pub use extract::Keyed;
 pub use handle::SessionHandle;
 pub use layer::{
@@ -91,6 +96,8 @@ pub use layer::{
 pub use lock::LockConfig;
 pub use memory::MemoryStore;
 pub use migrating::MigratingStore;
+#[cfg(feature = "metrics")]
+pub use observe::{METRICS, Metric, MetricKind, describe_metrics};
 pub use read::ReadSession;
 #[cfg(feature = "axum")]
 pub use rejection::SessionRejection;
@@ -99,6 +106,11 @@ pub use session::Session;
 pub use sessions::{Sessions, Started, StoredSession, UserSessions};
 pub use slot::Absence;
 pub use sweep::{Lottery, sweep_every};
+#[cfg(feature = "temp")]
+pub use temp::{
+    TempBody, TempDir, TempEntry, TempError, TempFile, TempFiles, TempFilesFuture, TempStorage,
+    TempSwept,
+};
 pub use tower_keep_core as core;
 pub use tower_keep_core::data::{AsKey, DataError, DataLimits, Key, Keys, Literal};
 pub use tower_keep_core::{

@@ -14,8 +14,10 @@ use tower_keep_core::{Clock, DynStore, Limits, SessionStore, SystemClock, UserCa
 use super::SessionLayer;
 use crate::cookie::{Cookie, CookieConfig, CookieConfigError};
 use crate::error::Error;
+use crate::events::{Events, EventsConfig};
 use crate::extract::MainKey;
 use crate::lock::{Keeper, LockConfig, Tasks};
+use crate::observe::Observer;
 use crate::request::{RequestHead, RequestInfo};
 use crate::shared::{ClientIp, Lifetimes, OnError, Predicate, Shared};
 use crate::sweep::Lottery;
@@ -55,6 +57,9 @@ pub struct SessionLayerBuilder {
     client_ip: Option<ClientIp>,
     on_error: Option<OnError>,
     lottery: Option<Lottery>,
+    pub(crate) events: EventsConfig,
+    #[cfg(feature = "temp")]
+    pub(crate) temp: Option<crate::temp::TempStorage>,
 }
 
 impl SessionLayerBuilder {
@@ -84,6 +89,9 @@ impl SessionLayerBuilder {
             client_ip: None,
             on_error: None,
             lottery: None,
+            events: EventsConfig::default(),
+            #[cfg(feature = "temp")]
+            temp: None,
         }
     }
 
@@ -272,6 +280,13 @@ impl SessionLayerBuilder {
             self.clock.clone(),
             tasks.clone(),
         );
+        #[cfg(feature = "temp")]
+        let temp = self.temp(&tasks);
+        let observer = Observer::new(self.store.name());
+        let events = Events::new(self.events, self.clock.clone(), observer);
+        #[cfg(feature = "temp")]
+        let events = events.with_temp(temp);
+        let events = Arc::new(events);
         let throttle = (self.lifetimes.shortest_idle() / 60).max(Duration::from_secs(1));
         let shared = Shared {
             store: self.store,
@@ -293,6 +308,8 @@ impl SessionLayerBuilder {
             client_ip: self.client_ip,
             on_error: self.on_error,
             lottery: self.lottery,
+            events,
+            observer,
         };
         SessionLayer {
             shared: Arc::new(shared),

@@ -11,6 +11,7 @@
 mod commit;
 mod early;
 mod open;
+mod reserved;
 mod work;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +28,8 @@ use early::Early;
 
 pub(crate) use commit::{Ending, Outcome, create_stored};
 pub(crate) use open::{Mode, Source, Tokens};
+#[cfg(feature = "temp")]
+pub(crate) use reserved::Reserved;
 pub use work::Absence;
 pub(crate) use work::Work;
 

@@ -8,6 +8,7 @@ use http::HeaderValue;
 use tower_keep_core::data::{Data, DataError, DataLimits, Edit};
 use tower_keep_core::{Client, Head, HeadChange, SecretHash, Timestamp, Token, View};
 
+use super::reserved::Reserved;
 use super::{Identity, Mode};
 use crate::lock::Grant;
 use crate::request::RequestInfo;
@@ -65,6 +66,10 @@ pub(crate) struct Asked {
     pub(crate) extend: Option<Duration>,
     /// Tell the client to forget its cookie.
     pub(super) remove_cookie: bool,
+    /// Remove its temporary files with the commit.
+    pub(crate) forget_files: bool,
+    /// Something was made already for the session that the commit is to store.
+    pub(super) reserved: Option<Reserved>,
 }
 
 /// See the [module documentation](self).
@@ -199,6 +204,8 @@ impl Work {
             remember,
             extend,
             remove_cookie: _,
+            forget_files: _,
+            reserved: _,
         } = &self.asked;
         // Who proves again who they are stays in their index for as long as that is good for.
         let again = || authenticated.then(|| self.user()).flatten().map(Some);
@@ -227,7 +234,17 @@ impl Work {
     /// keep.
     pub(super) fn starts_session(&self) -> bool {
         matches!(self.origin, Origin::None(_))
-            && (self.edit.is_changed() || matches!(self.asked.user, Some(Some(_))))
+            && (self.edit.is_changed()
+                || self.asked.reserved.is_some()
+                || matches!(self.asked.user, Some(Some(_))))
+    }
+
+    /// Whether it may: a double-clicked login works, anything else that meant another session must
+    /// not.
+    pub(super) fn may_start(&self) -> bool {
+        let login = matches!(self.asked.user, Some(Some(_)));
+        let absence = self.absence();
+        absence.is_some_and(|absence| absence.may_start() || absence == Absence::Stale && login)
     }
 
     /// Whether the commit would make a cookie that somebody must be told.
