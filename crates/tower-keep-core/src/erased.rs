@@ -25,6 +25,7 @@ trait Erased: Send + Sync {
     fn cas<'a>(&'a self, id: SessionId, expect: Expect, record: &'a Record) -> Boxed<'a, bool>;
     fn sweep(&self, sweep: Sweep) -> Boxed<'_, Swept>;
     fn scope(&self) -> Scope;
+    fn name(&self) -> &'static str;
     fn open<'a>(&'a self, open: &'a Open) -> Boxed<'a, Opened>;
     fn finish<'a>(&'a self, finish: &'a Finish) -> Boxed<'a, Finished>;
     fn renew(&self, id: SessionId, owner: Owner, lease: Duration) -> Boxed<'_, bool>;
@@ -49,6 +50,9 @@ impl<S: SessionStore> Erased for S {
     }
     fn scope(&self) -> Scope {
         SessionStore::scope(self)
+    }
+    fn name(&self) -> &'static str {
+        SessionStore::name(self)
     }
     fn open<'a>(&'a self, open: &'a Open) -> Boxed<'a, Opened> {
         Box::pin(SessionStore::open(self, open))
@@ -99,6 +103,7 @@ impl DynStore {
 impl fmt::Debug for DynStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DynStore")
+            .field("name", &self.0.name())
             .field("scope", &self.0.scope())
             .finish_non_exhaustive()
     }
@@ -123,6 +128,9 @@ macro_rules! pass_on {
         }
         fn scope(&$this) -> Scope {
             $inner.scope()
+        }
+        fn name(&$this) -> &'static str {
+            $inner.name()
         }
         async fn open(&$this, open: &Open) -> Result<Opened, StoreError> {
             $inner.open(open).await

@@ -205,14 +205,22 @@ impl Default for Sweep {
 }
 
 /// What a [`sweep`](SessionStore::sweep) did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Expired sessions removed.
-    pub expired: usize,
+    /// Expired sessions removed: which they were. Each is told by one sweep, or by none if that
+    /// failed after removing it.
+    pub expired: Vec<SessionId>,
     /// Tombstones removed.
     pub tombstones: usize,
     /// Whether the limit was reached before the end.
     pub more: bool,
+}
+
+impl Swept {
+    /// How many records were removed.
+    pub fn removed(&self) -> usize {
+        self.expired.len() + self.tombstones
+    }
 }
 
 /// What a store holds, by its own clock; see [`SessionStore::stats`].
@@ -305,17 +313,17 @@ pub trait Wakeups: Send + Sync {
 ///
 ///     async fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreError> {
 ///         let (now, mut swept) = (self.clock.now(), Swept::default());
-///         self.records.lock().unwrap().retain(|_, (record, _)| {
+///         self.records.lock().unwrap().retain(|id, (record, _)| {
 ///             if !record.is_sweepable(now, sweep.keep_tombstones) {
 ///                 return true;
 ///             }
-///             if swept.expired + swept.tombstones == sweep.limit {
+///             if swept.removed() == sweep.limit {
 ///                 swept.more = true;
 ///                 return true;
 ///             }
 ///             match record.gone_at {
 ///                 Some(_) => swept.tombstones += 1,
-///                 None => swept.expired += 1,
+///                 None => swept.expired.push(*id),
 ///             }
 ///             false
 ///         });
@@ -349,6 +357,12 @@ pub trait SessionStore: Send + Sync + 'static {
 
     /// Whether other processes share the sessions and the locks.
     fn scope(&self) -> Scope;
+
+    /// What kind of store it is, in a lower-case word, for traces and metrics. One that stands in
+    /// front of another has that one's name.
+    fn name(&self) -> &'static str {
+        "other"
+    }
 
     /// Opens a session: checks the secret, touches, and takes the lease if asked, in one step.
     /// Decides as [`Record::open`].

@@ -256,6 +256,10 @@ impl SessionStore for FileStore {
         self.blocking(move |steps| steps.sweep(sweep)).await
     }
 
+    fn name(&self) -> &'static str {
+        "file"
+    }
+
     fn scope(&self) -> Scope {
         Scope::Shared
     }

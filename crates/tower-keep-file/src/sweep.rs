@@ -52,7 +52,7 @@ impl Steps {
             if is_over()?.is_none() {
                 continue;
             }
-            if swept.expired + swept.tombstones >= sweep.limit {
+            if swept.removed() >= sweep.limit {
                 swept.more = true;
                 return Ok(());
             }
@@ -66,7 +66,7 @@ impl Steps {
                 if tombstone {
                     swept.tombstones += 1;
                 } else {
-                    swept.expired += 1;
+                    swept.expired.push(id);
                 }
             }
         }

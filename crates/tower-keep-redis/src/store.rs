@@ -79,7 +79,7 @@ impl SessionStore for RedisStore {
         loop {
             let (next, keys) = inner.page(cursor).await?;
             for key in keys {
-                if swept.expired + swept.tombstones == sweep.limit {
+                if swept.removed() == sweep.limit {
                     swept.more = true;
                     return Ok(swept);
                 }
@@ -89,7 +89,8 @@ impl SessionStore for RedisStore {
                     })
                     .await?;
                 match reply.word() {
-                    b"expired" => swept.expired += 1,
+                    // A key of another form is none of ours, and stays.
+                    b"expired" => swept.expired.extend(inner.id_of(&key)),
                     b"tombstone" => swept.tombstones += 1,
                     _ => {}
                 }
@@ -99,6 +100,10 @@ impl SessionStore for RedisStore {
             }
             cursor = next;
         }
+    }
+
+    fn name(&self) -> &'static str {
+        "redis"
     }
 
     fn scope(&self) -> Scope {

@@ -59,13 +59,16 @@ pub(crate) trait Engine: Index + Send + Sync {
     /// The numbers of [`counts`](crate::statement::counts).
     fn count(&self) -> impl Future<Output = Result<[i64; 4], StoreError>> + Send;
 
-    /// For each row removed, whether it was a tombstone.
+    /// Which rows were removed, and for each whether it was a tombstone.
     fn remove(
         &self,
         limit: i64,
         keep: i64,
-    ) -> impl Future<Output = Result<Vec<bool>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<Removed>, StoreError>> + Send;
 }
+
+/// A row that a sweep removed, and whether it was a tombstone.
+pub(crate) type Removed = (SessionId, bool);
 
 fn exhausted() -> StoreError {
     unavailable("the record kept changing under every attempt to write it")
@@ -336,10 +339,13 @@ pub(crate) async fn stats<E: Engine>(engine: &E) -> Result<Option<Stats>, StoreE
 pub(crate) async fn sweep<E: Engine>(engine: &E, sweep: Sweep) -> Result<Swept, StoreError> {
     let limit = i64::try_from(sweep.limit).unwrap_or(i64::MAX);
     let removed = engine.remove(limit, millis(sweep.keep_tombstones)).await?;
-    let tombstones = removed.iter().filter(|tombstone| **tombstone).count();
+    let expired: Vec<_> = removed
+        .iter()
+        .filter_map(|(id, tombstone)| (!tombstone).then_some(*id))
+        .collect();
     Ok(Swept {
-        expired: removed.len() - tombstones,
-        tombstones,
+        tombstones: removed.len() - expired.len(),
+        expired,
         more: removed.len() == sweep.limit && sweep.limit > 0,
     })
 }

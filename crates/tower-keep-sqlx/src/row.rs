@@ -10,6 +10,7 @@ use tower_keep_core::{
     SessionId, StoreError, StoreErrorKind, Timestamp,
 };
 
+use crate::engine::Removed;
 use crate::error::corrupt;
 
 /// The columns of a record, in the order in which every statement returns them.
@@ -54,6 +55,19 @@ pub(crate) struct Stored {
     pub(crate) lease_until: Option<Timestamp>,
     codec: i64,
     data: String,
+}
+
+/// What a sweep removed, from rows of an id and whether it was a tombstone. A row whose id is none
+/// was no session.
+pub(crate) fn removed(rows: &[impl Columns]) -> Result<Vec<Removed>, StoreError> {
+    let mut removed = Vec::with_capacity(rows.len());
+    for row in rows {
+        let tombstone = row.int(1)? != Some(0);
+        if let Ok(id) = SessionId::from_bytes(row.id(0)?) {
+            removed.push((id, tombstone));
+        }
+    }
+    Ok(removed)
 }
 
 impl Stored {

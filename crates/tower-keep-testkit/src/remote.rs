@@ -219,6 +219,9 @@ macro_rules! remote_verbs {
         fn scope(&self) -> Scope {
             self.inner.scope()
         }
+        fn name(&self) -> &'static str {
+            self.inner.name()
+        }
         async fn open(&self, open: &Open) -> Result<Opened, StoreError> {
             let open = *open;
             let call = move |store: Arc<S>| async move { store.open(&open).await };

@@ -64,6 +64,10 @@ pub enum Error {
     /// The handle is bound to a session that has changed hands (login, logout, rotation) or ended.
     #[error("the session was ended or changed hands since this handle was made")]
     Stale,
+    /// Temporary files.
+    #[cfg(feature = "temp")]
+    #[error(transparent)]
+    Temp(#[from] crate::temp::TempError),
     /// A store that does I/O needs a Tokio runtime.
     #[error("sessions on this store need a Tokio runtime")]
     NoRuntime,
@@ -121,6 +125,8 @@ impl Error {
     /// help, else 500.
     pub fn status(&self) -> StatusCode {
         match self {
+            #[cfg(feature = "temp")]
+            Self::Temp(error) => error.status(),
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::NotFresh => StatusCode::FORBIDDEN,
             Self::Conflict(_) | Self::Stale | Self::TooManySessions => StatusCode::CONFLICT,

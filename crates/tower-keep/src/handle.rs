@@ -9,6 +9,7 @@ use crate::error::{Conflict, Error};
 use crate::merge::MergeSession;
 use crate::read::ReadSession;
 use crate::session::Session;
+use crate::shared::Shared;
 use crate::slot::{Absence, Identity, Mode, Slot, Source, Tokens};
 
 /// Opens the session later, as often as needed: from WebSocket and SSE tasks, background work, or
@@ -154,8 +155,12 @@ impl SessionHandle {
         Ok(slot)
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.slot.shared
+    }
+
     /// Which session the handle is bound to, by itself or by what its request has met.
-    fn binding(&self) -> Option<Identity> {
+    pub(crate) fn binding(&self) -> Option<Identity> {
         let mut bound = self.bound();
         if bound.is_none() {
             *bound = self.slot.identity();

@@ -78,6 +78,7 @@ mod csrf;
 #[cfg(feature = "encryption")]
 mod encryption;
 mod error;
+mod events;
 mod extract;
 mod fingerprint;
 mod handle;
@@ -87,6 +88,7 @@ mod lock;
 mod memory;
 mod merge;
 mod migrating;
+mod observe;
 mod read;
 #[cfg(feature = "axum")]
 mod rejection;
@@ -96,6 +98,8 @@ mod sessions;
 mod shared;
 mod slot;
 mod sweep;
+#[cfg(feature = "temp")]
+mod temp;
 mod tokens;
 mod transport;
 
@@ -108,6 +112,7 @@ pub use csrf::{
 #[cfg(feature = "encryption")]
 pub use encryption::EncryptedStore;
 pub use error::{Conflict, Error};
+pub use events::{EventKind, EventListener, EventStream, Missed, SessionEvent};
 pub use extract::Keyed;
 pub use fingerprint::{FingerprintConfig, IpBinding, OnMismatch};
 pub use handle::SessionHandle;
@@ -119,6 +124,8 @@ pub use lock::LockConfig;
 pub use memory::MemoryStore;
 pub use merge::MergeSession;
 pub use migrating::MigratingStore;
+#[cfg(feature = "metrics")]
+pub use observe::{METRICS, Metric, MetricKind, describe_metrics};
 pub use read::ReadSession;
 #[cfg(feature = "axum")]
 pub use rejection::SessionRejection;
@@ -127,6 +134,11 @@ pub use session::Session;
 pub use sessions::{Sessions, Started, StoredSession, UserSessions};
 pub use slot::Absence;
 pub use sweep::{Lottery, sweep_every};
+#[cfg(feature = "temp")]
+pub use temp::{
+    TempBody, TempDir, TempEntry, TempError, TempFile, TempFiles, TempFilesFuture, TempStorage,
+    TempSwept,
+};
 pub use tower_keep_core as core;
 pub use tower_keep_core::data::{AsKey, DataError, DataLimits, Key, Keys, Literal};
 pub use tower_keep_core::{

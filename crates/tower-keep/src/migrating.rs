@@ -154,17 +154,29 @@ impl<N: SessionStore, O: SessionStore> SessionStore for MigratingStore<N, O> {
     }
 
     async fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreError> {
-        let new = self.new.sweep(sweep).await?;
-        let limit = sweep.limit.saturating_sub(new.expired + new.tombstones);
+        let mut swept = self.new.sweep(sweep).await?;
+        let limit = sweep.limit.saturating_sub(swept.removed());
         if limit == 0 {
-            return Ok(Swept { more: true, ..new });
+            swept.more = true;
+            return Ok(swept);
         }
-        let old = self.old.sweep(Sweep { limit, ..sweep }).await?;
-        Ok(Swept {
-            expired: new.expired + old.expired,
-            tombstones: new.tombstones + old.tombstones,
-            more: new.more || old.more,
-        })
+        let old = match self.old.sweep(Sweep { limit, ..sweep }).await {
+            Ok(old) => old,
+            // What is removed already is told; the next batch meets the error again.
+            Err(_) if swept.removed() > 0 => {
+                swept.more = true;
+                return Ok(swept);
+            }
+            Err(error) => return Err(error),
+        };
+        swept.expired.extend(old.expired);
+        swept.tombstones += old.tombstones;
+        swept.more |= old.more;
+        Ok(swept)
+    }
+
+    fn name(&self) -> &'static str {
+        self.new.name()
     }
 
     fn scope(&self) -> Scope {

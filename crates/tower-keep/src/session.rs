@@ -226,6 +226,7 @@ impl Session {
             work.edit.clear();
             work.set_user(None, false);
             work.asked.rotate = true;
+            work.asked.forget_files = true;
         })
     }
 

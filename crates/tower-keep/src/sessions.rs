@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tower_keep_core::data::{AsKey, Edit};
 use tower_keep_core::{
-    CommitId, Head, NewSession, Open, Opened, Secret, SessionId, SessionStore, Sweep, Swept, Token,
+    CommitId, Head, NewSession, Opened, Secret, SessionId, SessionStore, Sweep, Swept, Token,
     UserPage, Users, View,
 };
 
@@ -47,7 +47,7 @@ use crate::slot::{Slot, Tokens, create_stored};
 /// ```
 #[derive(Clone)]
 pub struct Sessions {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// A session that was created without a request.
@@ -115,14 +115,7 @@ impl Sessions {
         let Ok(id) = id.try_into() else {
             return Ok(None);
         };
-        let open = Open {
-            id,
-            secret: None,
-            age: Duration::ZERO,
-            touch: None,
-            lease: None,
-        };
-        Ok(match self.call(self.shared.store.open(&open)).await? {
+        Ok(match self.shared.peek(id).await? {
             Opened::Granted(view) => Some(self.stored(view)),
             _ => None,
         })
@@ -179,12 +172,18 @@ impl Sessions {
     /// [`Error::Store`].
     pub async fn destroy(&self, id: impl TryInto<SessionId>) -> Result<bool, Error> {
         match id.try_into() {
-            Ok(id) => self.call(self.shared.store.destroy(id)).await,
+            Ok(id) => {
+                let destroyed = self.call(self.shared.store.destroy(id)).await?;
+                if destroyed {
+                    self.shared.events.revoked(id, None);
+                }
+                Ok(destroyed)
+            }
             Err(_) => Ok(false),
         }
     }
 
-    /// Removes what is over, one batch; see [`sweep_every`](crate::sweep_every).
+    /// Removes what is over, one batch; see [`sweep_every`](Self::sweep_every).
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -193,7 +192,11 @@ impl Sessions {
             keep_tombstones: self.shared.max_request_age,
             ..Sweep::default()
         };
-        Ok(self.shared.store.sweep(sweep).await?)
+        let swept = self.shared.store.sweep(sweep).await;
+        self.shared.observer.swept(swept.as_ref());
+        let swept = swept?;
+        self.shared.events.swept(&swept.expired);
+        Ok(swept)
     }
 
     /// Destroys every session of `user`, and tells which they were. Once it returns, none opens any
@@ -202,7 +205,7 @@ impl Sessions {
     /// # Errors
     /// [`Error::Store`]; [`Error::NoUsers`] if the store cannot find a user's sessions.
     pub async fn destroy_user(&self, user: &str) -> Result<Vec<SessionId>, Error> {
-        Ok(self.users()?.revoke_all(user, None).await?)
+        self.revoke_all(&user.into(), None).await
     }
 
     /// As [`destroy_user`](Self::destroy_user), but for the session that is excepted: after a change
@@ -215,7 +218,7 @@ impl Sessions {
         user: &str,
         except: SessionId,
     ) -> Result<Vec<SessionId>, Error> {
-        Ok(self.users()?.revoke_all(user, Some(except)).await?)
+        self.revoke_all(&user.into(), Some(except)).await
     }
 
     /// The sessions of one user, and no others.
@@ -225,6 +228,18 @@ impl Sessions {
             user: user.into(),
             current: None,
         }
+    }
+
+    async fn revoke_all(
+        &self,
+        user: &Arc<str>,
+        except: Option<SessionId>,
+    ) -> Result<Vec<SessionId>, Error> {
+        let ended = self.users()?.revoke_all(user, except).await?;
+        for id in &ended {
+            self.shared.events.revoked(*id, Some(user));
+        }
+        Ok(ended)
     }
 
     fn users(&self) -> Result<&dyn Users, Error> {
@@ -356,8 +371,11 @@ impl UserSessions {
         let Ok(id) = id.try_into() else {
             return Err(Error::NotFound);
         };
-        let revoked = self.sessions.users()?.revoke(&self.user, id).await?;
-        revoked.then_some(()).ok_or(Error::NotFound)
+        if !self.sessions.users()?.revoke(&self.user, id).await? {
+            return Err(Error::NotFound);
+        }
+        self.sessions.shared.events.revoked(id, Some(&self.user));
+        Ok(())
     }
 
     /// Destroys all of the user's sessions but the [`current`](Self::current) one, if there is one;
@@ -366,8 +384,7 @@ impl UserSessions {
     /// # Errors
     /// As [`list`](Self::list).
     pub async fn destroy_others(&self) -> Result<Vec<SessionId>, Error> {
-        let users = self.sessions.users()?;
-        Ok(users.revoke_all(&self.user, self.current).await?)
+        self.sessions.revoke_all(&self.user, self.current).await
     }
 
     fn pages(&self) -> Pages<'_> {

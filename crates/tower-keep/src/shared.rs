@@ -15,9 +15,11 @@ use tower_keep_core::{
 };
 
 use crate::client_ip::peer_ip;
-use crate::error::Error;
+use crate::error::{Conflict, Error};
+use crate::events::Events;
 use crate::fingerprint::{FingerprintConfig, Print};
 use crate::lock::{Grant, Keeper, LockConfig, Tasks, acquire_local, call};
+use crate::observe::{IS_COUNTED, Observer};
 use crate::request::{RequestHead, RequestInfo};
 use crate::sweep::Lottery;
 use crate::tokens::TokenFormat;
@@ -87,6 +89,8 @@ pub(crate) struct Shared {
     pub(crate) fingerprint: Option<FingerprintConfig>,
     pub(crate) on_error: Option<OnError>,
     pub(crate) lottery: Option<Lottery>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) observer: Observer,
 }
 
 impl fmt::Debug for Shared {
@@ -118,6 +122,16 @@ impl Shared {
 
     /// Loads without a lock; never waits for a writer.
     pub(crate) async fn read(&self, which: Which, touch: bool) -> Result<Opened, Error> {
+        let read = self.look(which, touch).await;
+        let answer = read.as_ref().map(|opened| match opened {
+            Opened::Granted(view) => Ok(view),
+            refusal => Err(refusal),
+        });
+        self.observer.loaded(false, answer);
+        read
+    }
+
+    async fn look(&self, which: Which, touch: bool) -> Result<Opened, Error> {
         let open = self.open(which, touch, None);
         let opened = if let Some(local) = self.store.local() {
             local.open(&open)
@@ -128,8 +142,45 @@ impl Shared {
         Ok(self.judged(opened, &open))
     }
 
+    #[cfg(feature = "temp")]
+    pub(crate) fn temp(&self) -> Option<&crate::temp::Temp> {
+        self.events.temp()
+    }
+
+    /// Somebody else's change came between.
+    pub(crate) fn conflict(&self, conflict: Conflict) -> Error {
+        self.observer.conflict(conflict);
+        conflict.into()
+    }
+
+    /// Loads by the id alone, without a touch: for those who only want to know.
+    pub(crate) async fn peek(&self, id: SessionId) -> Result<Opened, Error> {
+        let which = Which {
+            id,
+            secret: None,
+            arrived: self.clock.monotonic(),
+        };
+        self.read(which, false).await
+    }
+
     /// Locks and loads, waiting at most `wait` for whoever has it.
     pub(crate) async fn acquire(
+        &self,
+        which: Which,
+        wait: Duration,
+    ) -> Result<Result<(View, Grant), Opened>, Error> {
+        let asked = IS_COUNTED.then(|| self.clock.monotonic());
+        let acquired = self.lock(which, wait).await;
+        if let (Some(asked), Ok(Ok(_))) = (asked, &acquired) {
+            let waited = self.clock.monotonic().saturating_sub(asked);
+            self.observer.waited(waited);
+        }
+        self.observer
+            .loaded(true, acquired.as_ref().map(Result::as_ref));
+        acquired
+    }
+
+    async fn lock(
         &self,
         which: Which,
         wait: Duration,
@@ -163,6 +214,10 @@ impl Shared {
     /// ended session from one that never was, so it must not start another.
     fn judged(&self, opened: Opened, open: &Open) -> Opened {
         match opened {
+            Opened::Expired => {
+                self.events.met_expired(open.id);
+                Opened::Expired
+            }
             Opened::Absent if open.age > self.max_request_age => Opened::Stale,
             opened => opened,
         }

@@ -11,11 +11,16 @@ use tower_keep_core::{CommitId, SessionStore, StoreError, Sweep, Swept};
 use tracing::{debug, warn};
 
 use crate::lock::call;
+use crate::observe::Observer;
+use crate::sessions::Sessions;
 use crate::shared::Shared;
 
 /// Removes expired sessions for ever: a round about `every` so long, in batches, so that no
 /// request waits for it. An error ends the round, not the sweeping. Spawn it where the server is
 /// started, and abort it (or let the runtime end) when that stops.
+///
+/// It works without a layer. Where there is one, [`Sessions::sweep_every`] also tells those who
+/// listen which sessions have expired.
 ///
 /// ```no_run
 /// # use std::time::Duration;
@@ -27,29 +32,72 @@ use crate::shared::Shared;
 /// # }
 /// ```
 pub async fn sweep_every(store: impl SessionStore, every: Duration) {
+    let observer = Observer::new(store.name());
     loop {
-        // Several processes on one store should not all sweep at the same moment.
-        sleep(every * (896 + random() % 256) / 1024).await;
-        while batch(store.sweep(Sweep::default())).await {
+        until_next(every).await;
+        let more = |swept: Swept| swept.more;
+        while batch(observer, store.sweep(Sweep::default()))
+            .await
+            .is_some_and(more)
+        {
             tokio::task::yield_now().await;
         }
     }
 }
 
-/// Sweeps a batch, and tells whether there is another one.
-async fn batch(sweep: impl Future<Output = Result<Swept, StoreError>>) -> bool {
-    match sweep.await {
+impl Sessions {
+    /// As [`sweep_every`], for the store of this layer, which hears of what has expired
+    /// ([`SessionLayer::events`](crate::SessionLayer::events)) and keeps its tombstones for
+    /// [`max_request_age`](crate::SessionLayerBuilder::max_request_age).
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use tower_keep::{MemoryStore, SessionLayer};
+    /// # async fn start() {
+    /// let layer = SessionLayer::new(MemoryStore::new());
+    /// let sessions = layer.sessions();
+    /// let sweeper = tokio::spawn(async move { sessions.sweep_every(Duration::from_secs(60)).await });
+    /// # sweeper.abort();
+    /// # }
+    /// ```
+    pub async fn sweep_every(&self, every: Duration) {
+        loop {
+            until_next(every).await;
+            while self.shared.sweep().await {
+                tokio::task::yield_now().await;
+            }
+            #[cfg(feature = "temp")]
+            if let Err(error) = self.sweep_temp().await {
+                warn!(%error, "temporary files could not be swept");
+            }
+        }
+    }
+}
+
+/// Several processes on one store should not all sweep at the same moment.
+async fn until_next(every: Duration) {
+    sleep(every * (896 + random() % 256) / 1024).await;
+}
+
+/// Sweeps a batch; an error is logged.
+async fn batch(
+    observer: Observer,
+    sweep: impl Future<Output = Result<Swept, StoreError>>,
+) -> Option<Swept> {
+    let swept = sweep.await;
+    observer.swept(swept.as_ref());
+    match swept {
         Ok(swept) => {
             debug!(
-                expired = swept.expired,
+                expired = swept.expired.len(),
                 tombstones = swept.tombstones,
                 "swept"
             );
-            swept.more
+            Some(swept)
         }
         Err(error) => {
             warn!(%error, "expired sessions could not be swept");
-            false
+            None
         }
     }
 }
@@ -120,6 +168,25 @@ impl fmt::Debug for Lottery {
 }
 
 impl Shared {
+    /// Sweeps a batch, and tells whether there is another one.
+    async fn sweep(&self) -> bool {
+        let sweep = async { self.store.sweep(self.sweeping()).await };
+        match batch(self.observer, sweep).await {
+            Some(swept) => {
+                self.events.swept(&swept.expired);
+                swept.more
+            }
+            None => false,
+        }
+    }
+
+    /// Requests may be as old as the layer lets them.
+    fn sweeping(&self) -> Sweep {
+        let mut sweep = Sweep::default();
+        sweep.keep_tombstones = sweep.keep_tombstones.max(self.max_request_age);
+        sweep
+    }
+
     /// Sweeps if this commit wins.
     pub(crate) fn draw(&self) {
         let Some(lottery) = &self.lottery else {
@@ -136,11 +203,13 @@ impl Shared {
             return;
         };
         let (store, limit) = (self.store.clone(), self.locks.store_timeout);
-        let mut sweep = Sweep::default();
-        sweep.keep_tombstones = sweep.keep_tombstones.max(self.max_request_age);
+        let (sweep, events) = (self.sweeping(), self.events.clone());
+        let observer = self.observer;
         // Refused without a runtime and during a shutdown: then there will be other winners.
         let _ = self.tasks.spawn(async move {
-            batch(call(limit, store.sweep(sweep))).await;
+            if let Some(swept) = batch(observer, call(limit, store.sweep(sweep))).await {
+                events.swept(&swept.expired);
+            }
             drop(turn);
         });
     }

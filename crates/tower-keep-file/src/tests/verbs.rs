@@ -158,7 +158,7 @@ impl Verb {
             Self::Release => done(steps.commit(&finish(id, Op::Release))?),
             Self::FinishDestroy => done(steps.commit(&finish(id, Op::Destroy))?),
             Self::Destroy => steps.destroy(None, id)?,
-            Self::Sweep => steps.sweep(Sweep::default())?.expired == 1,
+            Self::Sweep => steps.sweep(Sweep::default())?.expired.len() == 1,
         })
     }
 

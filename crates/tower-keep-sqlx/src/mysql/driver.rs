@@ -13,11 +13,12 @@ use sqlx::mysql::MySqlRow;
 use sqlx::{AssertSqlSafe, MySqlConnection, MySqlPool, Row};
 use tower_keep_core::{SessionId, StoreError, Timestamp};
 
-use crate::engine::{Outcome, Step};
+use crate::engine::{Outcome, Removed, Step};
 use crate::error::{corrupt, from_driver, unavailable};
-use crate::row::{Columns, Stored};
+use crate::row::{Columns, Stored, removed};
 use crate::statement::{Dialect, OVER, OWN, Reads, Sql, Statements, Update, counts};
 use crate::table::Table;
+use crate::transaction::{Held, retried};
 use crate::value::Value;
 
 pub(super) struct Text;
@@ -96,16 +97,23 @@ fn columns(reads: Reads) -> String {
         .replace("CAST(NULL AS TEXT)", "CAST(NULL AS CHAR)")
 }
 
-/// Removes those of the rows `ids` that are (still) over and are tombstones, or are none.
-fn delete(table: &Table, ids: &str, tombstones: bool) -> String {
-    let not = if tombstones { "NOT " } else { "" };
+/// Opens a transaction and locks those of the rows `ids` that are (still) over.
+fn lock(table: &Table, ids: &str) -> String {
     let over = OVER
         .replace("{least}", Text::LEAST)
         .replace("{now}", "@keep_now");
     format!(
-        "{CLOCK}; DELETE FROM {table} WHERE id IN ({ids}) AND gone_at IS {not}NULL AND {over}; \
-         SELECT ROW_COUNT()"
+        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION; {CLOCK}; \
+         SELECT id, gone_at IS NOT NULL FROM {table} WHERE id IN ({ids}) AND {over} FOR UPDATE"
     )
+}
+
+/// The ids as literals of a list.
+fn list_of<'a>(ids: impl Iterator<Item = &'a [u8; 16]>) -> String {
+    let ids: Vec<_> = ids
+        .map(|id| format!("x'{:032x}'", u128::from_be_bytes(*id)))
+        .collect();
+    ids.join(",")
 }
 
 impl Columns for MySqlRow {
@@ -287,34 +295,39 @@ pub(super) async fn remove(
     sql: &Sql,
     limit: i64,
     keep: i64,
-) -> Result<Vec<bool>, StoreError> {
+) -> Result<Vec<Removed>, StoreError> {
     let values = [Value::Int(Some(limit)), Value::Int(Some(keep))];
     let via = &mut Via::Pool(pool);
     let rows = send(via, filled(sql, &values))
         .await
         .map_err(driver_error)?;
-    let mut ids = String::new();
-    for row in &rows {
-        if !ids.is_empty() {
-            ids.push(',');
-        }
-        let id = row.id(0)?;
-        let _ = write!(ids, "x'{:032x}'", u128::from_be_bytes(id));
-    }
-    let mut removed = Vec::new();
+    let ids: Result<Vec<_>, _> = rows.iter().map(|row| row.id(0)).collect();
+    let ids = ids?;
     if ids.is_empty() {
-        return Ok(removed);
+        return Ok(Vec::new());
     }
-    for tombstones in [false, true] {
-        let text = filled(&delete(table, &ids, tombstones), &values);
-        let rows = send(via, text).await.map_err(driver_error)?;
-        let count: i64 = last(&rows)?.try_get(0).map_err(driver_error)?;
-        removed.extend(std::iter::repeat_n(
-            tombstones,
-            usize::try_from(count).unwrap_or(0),
-        ));
+    let lock = &filled(&lock(table, &list_of(ids.iter())), &values);
+    retried(|| remove_locked(pool, table, lock.clone())).await
+}
+
+/// Only who has locked a row may say that it removed it: another sweep, or a request that renews
+/// the session, may have come between.
+async fn remove_locked(
+    pool: &MySqlPool,
+    table: &Table,
+    lock: String,
+) -> Result<Vec<Removed>, StoreError> {
+    let mut held = Held::new(pool.acquire().await.map_err(driver_error)?);
+    let via = &mut Via::Transaction(held.connection());
+    let rows = send(via, lock).await.map_err(driver_error)?;
+    let ids: Result<Vec<_>, _> = rows.iter().map(|row| row.id(0)).collect();
+    let ids = ids?;
+    if !ids.is_empty() {
+        let delete = format!("DELETE FROM {table} WHERE id IN ({})", list_of(ids.iter()));
+        send(via, delete).await.map_err(driver_error)?;
     }
-    Ok(removed)
+    held.commit().await.map_err(driver_error)?;
+    removed(&rows)
 }
 
 #[cfg(test)]

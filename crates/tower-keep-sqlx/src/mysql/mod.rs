@@ -9,7 +9,7 @@ use std::sync::Arc;
 use sqlx::MySqlPool;
 use tower_keep_core::{SessionId, StoreError, Timestamp};
 
-use crate::engine::{Engine, Outcome, Step};
+use crate::engine::{Engine, Outcome, Removed, Step};
 use crate::row::Stored;
 use crate::statement::Statements;
 use crate::table::Table;
@@ -111,9 +111,14 @@ impl Engine for Inner {
         driver::count(&self.pool, &self.statements.count).await
     }
 
-    async fn remove(&self, limit: i64, keep: i64) -> Result<Vec<bool>, StoreError> {
+    async fn remove(&self, limit: i64, keep: i64) -> Result<Vec<Removed>, StoreError> {
         driver::remove(&self.pool, &self.table, &self.statements.sweep, limit, keep).await
     }
 }
 
-crate::store::impl_store!(MySqlStore);
+crate::store::impl_store!(
+    MySqlStore,
+    fn name(&self) -> &'static str {
+        "mysql"
+    }
+);

@@ -8,9 +8,9 @@ use sqlx::types::Uuid;
 use sqlx::{PgConnection, PgExecutor, PgPool, Postgres, Row};
 use tower_keep_core::{SessionId, StoreError, Timestamp};
 
-use crate::engine::{Outcome, Step, TRIES};
+use crate::engine::{Outcome, Removed, Step, TRIES};
 use crate::error::{corrupt, from_driver, unavailable};
-use crate::row::{Columns, Stored};
+use crate::row::{Columns, Stored, removed};
 use crate::statement::{Dialect, OVER, OWN, REVOKE, Reads, Sql, Update, counts};
 use crate::table::Table;
 use crate::users::Listing;
@@ -72,7 +72,7 @@ impl Dialect for Text {
         let sql = format!(
             "WITH {CLOCK}, over AS MATERIALIZED ({over}) \
              DELETE FROM {table} AS s USING over WHERE s.id = over.id \
-             RETURNING s.gone_at IS NOT NULL"
+             RETURNING s.id, (s.gone_at IS NOT NULL)::int::int8"
         );
         sql.replace("{now}", "t.now")
     }
@@ -277,9 +277,7 @@ pub(super) async fn remove(
     sql: &Sql,
     limit: i64,
     keep: i64,
-) -> Result<Vec<bool>, StoreError> {
+) -> Result<Vec<Removed>, StoreError> {
     let rows = repeated(|| query(sql).bind(limit).bind(keep).fetch_all(pool)).await?;
-    rows.iter()
-        .map(|row| row.try_get(0).map_err(driver_error))
-        .collect()
+    removed(&rows)
 }

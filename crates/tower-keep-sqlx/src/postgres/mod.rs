@@ -12,7 +12,7 @@ use sqlx::{Executor, PgPool};
 use tokio::sync::OnceCell;
 use tower_keep_core::{SessionId, StoreError, StoreErrorKind, Timestamp, Wakeups};
 
-use crate::engine::{Engine, Outcome, Step};
+use crate::engine::{Engine, Outcome, Removed, Step};
 use crate::row::Stored;
 use crate::statement::{Sql, Statements};
 use driver::driver_error;
@@ -144,7 +144,7 @@ impl Engine for Inner {
         driver::count(self.safe_pool().await?, &self.statements.count).await
     }
 
-    async fn remove(&self, limit: i64, keep: i64) -> Result<Vec<bool>, StoreError> {
+    async fn remove(&self, limit: i64, keep: i64) -> Result<Vec<Removed>, StoreError> {
         let pool = self.safe_pool().await?;
         driver::remove(pool, &self.statements.sweep, limit, keep).await
     }
@@ -152,6 +152,9 @@ impl Engine for Inner {
 
 crate::store::impl_store!(
     PostgresStore,
+    fn name(&self) -> &'static str {
+        "postgres"
+    },
     fn wakeups(&self) -> Option<&dyn Wakeups> {
         // It runs statements too, so not before they are known to be safe.
         let is_safe = matches!(self.0.verdict.get(), Some(Ok(())));

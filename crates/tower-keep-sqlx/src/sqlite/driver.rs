@@ -1,12 +1,12 @@
 //! The statements as SQLite takes them, and how they are run.
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Executor, Row, Sqlite, SqliteConnection};
+use sqlx::{Executor, Sqlite, SqliteConnection};
 use tower_keep_core::{SessionId, StoreError, Timestamp};
 
-use crate::engine::{Outcome, Step};
+use crate::engine::{Outcome, Removed, Step};
 use crate::error::{corrupt, from_driver};
-use crate::row::{Columns, Stored};
+use crate::row::{Columns, Stored, removed};
 use crate::statement::{Dialect, OVER, OWN, Reads, Sql, Statements, Update, counts};
 use crate::table::Table;
 use crate::users::Listing;
@@ -55,7 +55,7 @@ impl Dialect for Text {
     fn sweep(table: &Table) -> String {
         timed(&format!(
             "DELETE FROM {table} WHERE id IN \
-             (SELECT id FROM {table} WHERE {OVER} LIMIT $1) RETURNING gone_at IS NOT NULL"
+             (SELECT id FROM {table} WHERE {OVER} LIMIT $1) RETURNING id, gone_at IS NOT NULL"
         ))
     }
 }
@@ -157,17 +157,15 @@ pub(super) async fn remove(
     limit: i64,
     keep: i64,
     now: Timestamp,
-) -> Result<Vec<bool>, StoreError> {
+) -> Result<Vec<Removed>, StoreError> {
     let query = query(sql).bind(limit).bind(keep).bind(instant(now));
     let rows = query.fetch_all(connection).await.map_err(driver_error)?;
-    rows.iter()
-        .map(|row| row.try_get(0).map_err(driver_error))
-        .collect()
+    removed(&rows)
 }
 
 #[cfg(test)]
 mod tests {
-    use sqlx::Connection;
+    use sqlx::{Connection, Row};
 
     use super::*;
 

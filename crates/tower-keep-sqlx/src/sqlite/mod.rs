@@ -10,7 +10,7 @@ use std::sync::Arc;
 use sqlx::SqlitePool;
 use tower_keep_core::{Clock, SessionId, StoreError, Timestamp};
 
-use crate::engine::{Engine, Outcome, Step};
+use crate::engine::{Engine, Outcome, Removed, Step};
 use crate::row::Stored;
 use crate::statement::Statements;
 use writer::{Task, Writer};
@@ -117,7 +117,7 @@ impl Engine for Sqlite {
         driver::count(readers, &self.statements.count, self.clock.now()).await
     }
 
-    async fn remove(&self, limit: i64, keep: i64) -> Result<Vec<bool>, StoreError> {
+    async fn remove(&self, limit: i64, keep: i64) -> Result<Vec<Removed>, StoreError> {
         self.writer
             .run(Task::Remove { limit, keep })
             .await?
@@ -125,4 +125,9 @@ impl Engine for Sqlite {
     }
 }
 
-crate::store::impl_store!(SqliteStore);
+crate::store::impl_store!(
+    SqliteStore,
+    fn name(&self) -> &'static str {
+        "sqlite"
+    }
+);

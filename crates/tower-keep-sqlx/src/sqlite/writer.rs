@@ -10,7 +10,7 @@ use tower_keep_core::{Clock, SessionId, StoreError, StoreErrorKind, Timestamp};
 
 use super::driver::{self, driver_error};
 use super::users::Writing;
-use crate::engine::{Outcome, Step};
+use crate::engine::{Outcome, Removed, Step};
 use crate::error::unavailable;
 use crate::row::Stored;
 use crate::statement::{Sql, Statements};
@@ -58,7 +58,7 @@ pub(super) enum Answer {
     List(Vec<Stored>, Timestamp),
     Change(Changed),
     Count([i64; 4]),
-    Remove(Vec<bool>),
+    Remove(Vec<Removed>),
     Script,
 }
 
@@ -98,7 +98,7 @@ impl Answer {
         }
     }
 
-    pub(super) fn removed(self) -> Result<Vec<bool>, StoreError> {
+    pub(super) fn removed(self) -> Result<Vec<Removed>, StoreError> {
         match self {
             Self::Remove(removed) => Ok(removed),
             _ => Err(mixed_up()),

@@ -394,7 +394,7 @@ impl<'a> Run<'a> {
             let found = self.cx.store.look(known.new.id).await?.record;
             records.extend(found.map(|(record, _)| record));
         }
-        self.cx.store.sweep(sweep).await?;
+        let told = self.cx.store.sweep(sweep).await?.expired;
         let after = self.cx.now().await?;
         for record in records {
             let id = record.head.id;
@@ -407,6 +407,12 @@ impl<'a> Run<'a> {
             ensure!(
                 may_go || found.is_some(),
                 "a sweep removes what is not over"
+            );
+            let times = told.iter().filter(|told| **told == id).count();
+            let expired = found.is_none() && record.gone_at.is_none();
+            ensure!(
+                times == usize::from(expired) || by_itself && times == 0,
+                "a sweep tells {times} times of what it removed"
             );
             if let Some((found, _)) = found {
                 same::records(&record, &found)

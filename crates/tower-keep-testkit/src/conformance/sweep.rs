@@ -1,8 +1,9 @@
 //! `sweep`.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use tower_keep_core::{HeadChange, Open, SessionStore, Stats, Sweep, Swept};
+use tower_keep_core::{HeadChange, Open, SessionId, SessionStore, Stats, Sweep, Swept};
 
 use super::context::{
     Context, LONG, MILLI, REMOVED_WITHIN, Result, leasing, new_session, put_head, reading,
@@ -21,14 +22,15 @@ pub(super) async fn removes_what_is_over(cx: &Context) -> Result {
     cx.pass(short).await?;
 
     let swept = cx.store.sweep(Sweep::default()).await?;
-    let expected = Swept {
-        expired: 3,
-        tombstones: 0,
-        more: false,
-    };
+    let expired = HashSet::from([dead[0].id, dead[1].id, bounded.id]);
+    let complete = swept.expired.len() == expired.len() && expired == ids(&swept);
     ensure!(
-        swept == expected || cx.by_itself,
-        "{swept:?} instead of {expected:?}"
+        complete && swept.tombstones == 0 && !swept.more || cx.by_itself,
+        "{swept:?} where {expired:?} had expired"
+    );
+    ensure!(
+        ids(&swept).is_subset(&expired),
+        "{swept:?} has others than {expired:?}"
     );
     for new in [&dead[0], &dead[1], &bounded] {
         cx.swept(new.id, Sweep::default()).await?;
@@ -115,8 +117,9 @@ pub(super) async fn keeps_tombstones_for_a_while(cx: &Context) -> Result {
 }
 
 pub(super) async fn obeys_the_limit(cx: &Context) -> Result {
+    let mut over = HashSet::new();
     for _ in 0..3 {
-        cx.idle_session(cx.unit()).await?;
+        over.insert(cx.idle_session(cx.unit()).await?.id);
     }
     for _ in 0..2 {
         let new = cx.session().await?;
@@ -127,10 +130,10 @@ pub(super) async fn obeys_the_limit(cx: &Context) -> Result {
         limit: 2,
         keep_tombstones: Duration::ZERO,
     };
-    let (mut expired, mut tombstones) = (0, 0);
+    let (mut expired, mut tombstones) = (Vec::new(), 0);
     for round in [2, 2, 1] {
         let swept = cx.store.sweep(sweep).await?;
-        let removed = swept.expired + swept.tombstones;
+        let removed = swept.removed();
         ensure!(
             removed == round,
             "{removed} removed instead of {round}, with a limit of 2"
@@ -139,13 +142,15 @@ pub(super) async fn obeys_the_limit(cx: &Context) -> Result {
             swept.more == (round == 2),
             "{swept:?} when {round} were to be removed"
         );
-        expired += swept.expired;
+        expired.extend(swept.expired);
         tombstones += swept.tombstones;
     }
     ensure!(
-        (expired, tombstones) == (3, 2),
-        "counted {expired} expired and {tombstones} tombstones instead of 3 and 2"
+        (expired.len(), tombstones) == (3, 2),
+        "told {expired:?} and {tombstones} tombstones instead of 3 and 2"
     );
+    let told: HashSet<_> = expired.into_iter().collect();
+    ensure!(told == over, "told {told:?} where {over:?} had expired");
     Ok(())
 }
 
@@ -184,4 +189,9 @@ pub(super) async fn is_final(cx: &Context) -> Result {
     cx.swept(new.id, Sweep::default()).await?;
     try_to_revive(cx, &held, leasing(&new, held.owner, LONG)).await?;
     cx.nothing(new.id, "verbs on what was swept").await
+}
+
+/// Which sessions a sweep tells to have removed.
+fn ids(swept: &Swept) -> HashSet<SessionId> {
+    swept.expired.iter().copied().collect()
 }

@@ -77,6 +77,8 @@ pub(crate) enum Mistake {
     SweepsTombstones,
     /// A sweep knows no limit.
     NoLimit,
+    /// A sweep removes the right ones and tells of others.
+    TellsWrongIds,
     /// A repeated create collides with itself.
     CreateForgets,
     /// A create overwrites.

@@ -73,6 +73,8 @@ const MISTAKES: &[(Mistake, &str)] = &[
         "sweep::keeps_tombstones_for_a_while",
     ),
     (Mistake::NoLimit, "sweep::obeys_the_limit"),
+    (Mistake::TellsWrongIds, "sweep::removes_what_is_over"),
+    (Mistake::TellsWrongIds, "sweep::obeys_the_limit"),
     (Mistake::CreateForgets, "create::is_done_again"),
     (Mistake::CreateOverwrites, "create::collides"),
     (Mistake::CreateOverwrites, "concurrency::one_create_wins"),

@@ -286,18 +286,18 @@ impl SessionStore for Queueing {
 
     async fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreError> {
         let (now, mut swept) = (self.clock.now(), Swept::default());
-        for slot in self.slots.lock().unwrap().values_mut() {
+        for (id, slot) in self.slots.lock().unwrap().iter_mut() {
             let over = |record: &&Record| record.is_sweepable(now, sweep.keep_tombstones);
             let Some(record) = slot.record.as_ref().filter(over) else {
                 continue;
             };
-            if swept.expired + swept.tombstones == sweep.limit {
+            if swept.removed() == sweep.limit {
                 swept.more = true;
                 break;
             }
             match record.gone_at {
                 Some(_) => swept.tombstones += 1,
-                None => swept.expired += 1,
+                None => swept.expired.push(*id),
             }
             slot.record = None;
         }

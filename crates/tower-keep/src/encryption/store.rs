@@ -171,6 +171,10 @@ impl<S: SessionStore> SessionStore for EncryptedStore<S> {
         self.store.finish(&Finish { op, ..*finish }).await
     }
 
+    fn name(&self) -> &'static str {
+        self.store.name()
+    }
+
     async fn renew(
         &self,
         id: SessionId,

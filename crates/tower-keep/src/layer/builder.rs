@@ -15,10 +15,12 @@ use super::SessionLayer;
 use crate::client_ip::TrustedProxies;
 use crate::cookie::{Cookie, CookieConfig, CookieConfigError};
 use crate::error::Error;
+use crate::events::{Events, EventsConfig};
 use crate::extract::MainKey;
 use crate::fingerprint::FingerprintConfig;
 use crate::keys::KeyRing;
 use crate::lock::{Keeper, LockConfig, Tasks};
+use crate::observe::Observer;
 use crate::request::{RequestHead, RequestInfo};
 use crate::shared::{ClientIp, Lifetimes, OnError, Predicate, Shared};
 use crate::sweep::Lottery;
@@ -62,6 +64,9 @@ pub struct SessionLayerBuilder {
     fingerprint: Option<FingerprintConfig>,
     on_error: Option<OnError>,
     lottery: Option<Lottery>,
+    pub(crate) events: EventsConfig,
+    #[cfg(feature = "temp")]
+    pub(crate) temp: Option<crate::temp::TempStorage>,
 }
 
 impl SessionLayerBuilder {
@@ -88,6 +93,9 @@ impl SessionLayerBuilder {
             fingerprint: None,
             on_error: None,
             lottery: None,
+            events: EventsConfig::default(),
+            #[cfg(feature = "temp")]
+            temp: None,
         }
     }
 
@@ -333,6 +341,13 @@ impl SessionLayerBuilder {
             self.clock.clone(),
             tasks.clone(),
         );
+        #[cfg(feature = "temp")]
+        let temp = self.temp(&tasks);
+        let observer = Observer::new(self.store.name());
+        let events = Events::new(self.events, self.clock.clone(), observer);
+        #[cfg(feature = "temp")]
+        let events = events.with_temp(temp);
+        let events = Arc::new(events);
         let throttle = (self.lifetimes.shortest_idle() / 60).max(Duration::from_secs(1));
         let tokens = match &self.token_keys {
             None => TokenFormat::unsigned(self.prefix),
@@ -359,6 +374,8 @@ impl SessionLayerBuilder {
             fingerprint: self.fingerprint,
             on_error: self.on_error,
             lottery: self.lottery,
+            events,
+            observer,
         };
         SessionLayer {
             shared: Arc::new(shared),

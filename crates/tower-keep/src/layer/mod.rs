@@ -41,7 +41,7 @@ pub use service::SessionService;
 /// ```
 #[derive(Clone)]
 pub struct SessionLayer {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl SessionLayer {

@@ -13,6 +13,8 @@ use tower_keep_core::{
 
 use super::waiter::{End, EndOp};
 use crate::error::{Conflict, Error};
+use crate::events::Telling;
+use crate::observe::{CommitKind, Observer};
 
 /// How to end it.
 #[expect(
@@ -32,7 +34,10 @@ pub(crate) enum Commit {
 pub(crate) type Committed = (Head, Timestamp);
 
 /// See the [module documentation](self).
-pub(crate) struct Grant(Kind);
+pub(crate) struct Grant {
+    kind: Kind,
+    telling: Option<Telling>,
+}
 
 enum Kind {
     Local(Local),
@@ -47,14 +52,36 @@ pub(crate) enum Committing {
 
 impl Grant {
     pub(super) const fn kept(end: oneshot::Sender<End>) -> Self {
-        Self(Kind::Kept(end))
+        Self {
+            kind: Kind::Kept(end),
+            telling: None,
+        }
+    }
+
+    /// Has this told if the commit succeeds.
+    pub(crate) fn telling(self, telling: Option<Telling>) -> Self {
+        Self { telling, ..self }
     }
 
     /// Ends the section. `view` is what was granted; it is taken so that a store in memory can
     /// change the data in place.
     pub(crate) fn commit(self, view: View, commit: Commit) -> Committing {
-        match self.0 {
-            Kind::Local(local) => Committing::Now(local.commit(view, commit)),
+        let Self { kind, telling } = self;
+        match kind {
+            Kind::Local(local) => {
+                let kind = match &commit {
+                    Commit::Release => None,
+                    Commit::Put(..) => Some(CommitKind::Save),
+                    Commit::Destroy => Some(CommitKind::Destroy),
+                };
+                let observer = Observer::new(local.store.name());
+                let outcome = local.commit(view, commit);
+                if let Some(kind) = kind {
+                    observer.committed(kind, outcome.as_ref());
+                }
+                tell(telling, &outcome);
+                Committing::Now(outcome)
+            }
             Kind::Kept(end) => {
                 let (reply, outcome) = oneshot::channel();
                 let op = match commit {
@@ -70,7 +97,7 @@ impl Grant {
                     }
                 };
                 // Should the keeper be gone, the reply's sender goes with the message.
-                let _ = end.send(End { op, reply });
+                let _ = end.send(End { op, reply, telling });
                 Committing::Soon(outcome)
             }
         }
@@ -84,6 +111,13 @@ impl Committing {
             // The keeper went down with its runtime after it was told to commit.
             Self::Soon(outcome) => outcome.await.unwrap_or(Err(Error::OutcomeUnknown)),
         }
+    }
+}
+
+/// Tells of a commit where its outcome is learnt first.
+pub(super) fn tell(telling: Option<Telling>, outcome: &Result<Committed, Error>) {
+    if let (Some(telling), Ok((head, _))) = (telling, outcome) {
+        telling.succeeded(head.id, head.generation);
     }
 }
 
@@ -179,7 +213,9 @@ pub(crate) async fn acquire_local(
                 owner,
                 ended: false,
             };
-            Ok((view, Grant(Kind::Local(lease))))
+            let kind = Kind::Local(lease);
+            let telling = None;
+            Ok((view, Grant { kind, telling }))
         }
         refusal => Err(refusal),
     })

@@ -20,12 +20,14 @@ use tracing::{debug, warn};
 
 use super::call::call;
 use super::config::LockConfig;
-use super::grant::Grant;
+use super::grant::{Grant, tell};
 use super::line::{Ending, FinishReply, Line, OpenReply, Step, Verdict};
 use super::tasks::Tasks;
 use super::waiter::{Answer, End, EndOp, Waiter};
 use super::waiting::{Waiting, courtesy, jittered};
 use crate::error::{Conflict, Error};
+use crate::events::Telling;
+use crate::observe::{CommitKind, Observer};
 
 /// Requests with the same id and another secret must not queue behind one another, or knowing an
 /// id would be enough to hold somebody up.
@@ -173,6 +175,7 @@ impl Drop for Actor {
 struct Finishing {
     finish: Finish,
     reply: Option<oneshot::Sender<Result<(Head, Timestamp), Error>>>,
+    telling: Option<Telling>,
     until: Instant,
     pause: Duration,
 }
@@ -282,9 +285,9 @@ impl Actor {
             let now = self.keeper.clock.monotonic();
             return self.line(|line| line.abandoned(now));
         }
-        let (op, reply) = match ended.await {
-            Ok(End { op, reply }) => (op, Some(reply)),
-            Err(_) => (EndOp::Release, None),
+        let (op, reply, telling) = match ended.await {
+            Ok(End { op, reply, telling }) => (op, Some(reply), telling),
+            Err(_) => (EndOp::Release, None, None),
         };
         let (op, ending) = match op {
             EndOp::Release => (Op::Release, Ending::Release),
@@ -309,6 +312,7 @@ impl Actor {
                 next: None,
             },
             reply,
+            telling,
             until: Instant::now() + self.keeper.config.lease,
             pause: self.keeper.config.poll,
         });
@@ -375,7 +379,7 @@ impl Actor {
             (Verdict::Refused, _) => Err(refusal.map_or(Error::OutcomeUnknown, Error::from)),
             (Verdict::Unknown, _) => Err(Error::OutcomeUnknown),
         };
-        answer_holder(finishing, outcome);
+        answer_holder(keeper, finishing, outcome);
         step
     }
 
@@ -401,7 +405,7 @@ impl Actor {
             return self.finish(view, finishing).await;
         }
         warn!(session.id = %self.key.0, "the store did not confirm a commit within its lease");
-        answer_holder(finishing, Err(Error::OutcomeUnknown));
+        answer_holder(&self.keeper, finishing, Err(Error::OutcomeUnknown));
         self.line(Line::give_up)
     }
 
@@ -428,8 +432,26 @@ impl Actor {
     }
 }
 
-fn answer_holder(finishing: &mut Option<Finishing>, outcome: Result<(Head, Timestamp), Error>) {
-    if let Some(reply) = finishing.take().and_then(|finishing| finishing.reply) {
+fn answer_holder(
+    keeper: &Keeper,
+    finishing: &mut Option<Finishing>,
+    outcome: Result<(Head, Timestamp), Error>,
+) {
+    let Some(finishing) = finishing.take() else {
+        return;
+    };
+    let Finishing { reply, telling, .. } = finishing;
+    let observed = match finishing.finish.op {
+        Op::Release => None,
+        Op::Put(_) => Some(CommitKind::Save),
+        Op::Merge(_) => Some(CommitKind::Merge),
+        Op::Destroy => Some(CommitKind::Destroy),
+    };
+    if let Some(kind) = observed {
+        Observer::new(keeper.store.name()).committed(kind, outcome.as_ref());
+    }
+    tell(telling, &outcome);
+    if let Some(reply) = reply {
         // A holder that is gone does not care.
         let _ = reply.send(outcome);
     }

@@ -29,3 +29,4 @@ pub use config::LockConfig;
 pub(crate) use grant::{Commit, Grant, acquire_local};
 pub(crate) use keeper::Keeper;
 pub(crate) use tasks::Tasks;
+pub(crate) use waiting::jittered;

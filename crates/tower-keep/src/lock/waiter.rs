@@ -7,6 +7,7 @@ use tower_keep_core::{Head, Opened, Put, StoreError, Timestamp, View};
 
 use super::line::{self, Refusal};
 use crate::error::Error;
+use crate::events::Telling;
 
 /// What a waiting request is told.
 pub(super) enum Answer {
@@ -20,6 +21,8 @@ pub(super) enum Answer {
 pub(super) struct End {
     pub(super) op: EndOp,
     pub(super) reply: oneshot::Sender<Result<(Head, Timestamp), Error>>,
+    /// Told by the keeper, because the request may be gone when the store answers.
+    pub(super) telling: Option<Telling>,
 }
 
 pub(super) enum EndOp {

@@ -79,7 +79,7 @@ pub(super) fn courtesy(keeper: &Keeper) -> Duration {
 }
 
 /// `span`, give or take a quarter, so that those who wait do not ask in step.
-pub(super) fn jittered(span: Duration) -> Duration {
+pub(crate) fn jittered(span: Duration) -> Duration {
     #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
     let random = CommitId::unique().to_u128() as u32 % 512;
     span * (768 + random) / 1024

@@ -159,8 +159,7 @@ impl Inner {
             }
             *last = Some(now);
         }
-        let swept = self.sweep(Sweep::default());
-        swept.expired + swept.tombstones > 0
+        self.sweep(Sweep::default()).removed() > 0
     }
 
     fn sweep(&self, sweep: Sweep) -> Swept {
@@ -173,8 +172,8 @@ impl Inner {
             let mut after = After::default();
             let swept = shard.step(&mut after, |s| s.sweep(limited, self.clock.now()));
             self.follow(after);
-            left -= self.forget(swept);
-            all.expired += swept.expired;
+            left -= self.forget(&swept);
+            all.expired.extend(swept.expired);
             all.tombstones += swept.tombstones;
             all.more = swept.more;
             if swept.more {
@@ -185,8 +184,8 @@ impl Inner {
         all
     }
 
-    fn forget(&self, swept: Swept) -> usize {
-        let removed = swept.expired + swept.tombstones;
+    fn forget(&self, swept: &Swept) -> usize {
+        let removed = swept.removed();
         self.len.fetch_sub(removed, Ordering::Relaxed);
         removed
     }
@@ -263,6 +262,10 @@ impl SessionStore for MemoryStore {
 
     async fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreError> {
         Ok(self.0.sweep(sweep))
+    }
+
+    fn name(&self) -> &'static str {
+        "memory"
     }
 
     fn scope(&self) -> Scope {

@@ -319,13 +319,13 @@ impl Shard {
             if !entry.record.is_sweepable(now, sweep.keep_tombstones) {
                 return true;
             }
-            if swept.expired + swept.tombstones == sweep.limit {
+            if swept.removed() == sweep.limit {
                 swept.more = true;
                 return true;
             }
             match entry.record.gone_at {
                 Some(_) => swept.tombstones += 1,
-                None => swept.expired += 1,
+                None => swept.expired.push(*id),
             }
             left.extend(entry.record.head.user.take().map(|user| (user, *id)));
             false

@@ -61,6 +61,6 @@ impl Slot {
                 Err(_) => return Ok(()),
             },
         };
-        destroy(view, grant).await
+        destroy(&self.shared, view, grant).await
     }
 }

@@ -13,13 +13,16 @@ use tower_keep_core::{
     CommitId, Created, Head, NewSession, Secret, SessionId, SessionStore, StoreError,
     StoreErrorKind, Timestamp, Token, View,
 };
-use tracing::debug;
+use tracing::{Instrument, Span, debug, debug_span, field};
 
+use super::reserved::Reserved;
 use super::work::{Origin, Work};
 use super::{Identity, Slot, State, merge};
 use crate::cookie::CookiePolicy;
 use crate::error::{Conflict, Error};
+use crate::events::{Change, Telling};
 use crate::lock::{Commit, Grant, call};
+use crate::observe::CommitKind;
 use crate::request::RequestInfo;
 use crate::shared::Shared;
 
@@ -108,11 +111,19 @@ impl Slot {
 
 /// Does what was asked for. Once it has been polled, what it does to a record is done to its end,
 /// even if it is dropped. What has to wait for the session then waits for `wait`.
-pub(super) async fn save(
-    shared: &Arc<Shared>,
-    mut work: Work,
-    wait: Duration,
-) -> Result<Saved, Error> {
+pub(super) async fn save(shared: &Arc<Shared>, work: Work, wait: Duration) -> Result<Saved, Error> {
+    let span = debug_span!(
+        "session.commit",
+        session.id = field::Empty,
+        store = shared.store.name(),
+    );
+    if let Some(head) = work.head() {
+        span.record("session.id", field::display(head.id));
+    }
+    save_within(shared, work, wait).instrument(span).await
+}
+
+async fn save_within(shared: &Arc<Shared>, mut work: Work, wait: Duration) -> Result<Saved, Error> {
     work.note_client()?;
     let doomed = work.doomed.take();
     match (&work.origin, work.grant.take()) {
@@ -124,7 +135,7 @@ pub(super) async fn save(
         (Origin::None(absence), _) => {
             let absence = *absence;
             if let Some((view, grant)) = doomed {
-                destroy(view, grant).await?;
+                destroy(shared, view, grant).await?;
             }
             let remove = work.asked.remove_cookie;
             Ok(Saved {
@@ -142,6 +153,7 @@ async fn save_live(shared: &Shared, work: Work, grant: Grant) -> Result<Saved, E
         None
     };
     let change = work.head_change(secret.as_ref().map(Secret::hash), shared);
+    let forget_files = work.asked.forget_files;
     let Work {
         edit,
         origin: Origin::Live(head, now),
@@ -154,6 +166,16 @@ async fn save_live(shared: &Shared, work: Work, grant: Grant) -> Result<Saved, E
     let (data, patch) = edit.into_parts()?;
     let always = shared.carrier.policy() == CookiePolicy::Always;
     let (head, now) = if !patch.is_empty() || !change.is_empty() {
+        let telling = secret.as_ref().map(|_| {
+            let user = change.user.clone().unwrap_or_else(|| head.user.clone());
+            let change = if forget_files {
+                Change::Invalidated
+            } else {
+                Change::Rotated
+            };
+            Telling::new(&shared.events, change, user)
+        });
+        let grant = grant.telling(telling);
         let committing = grant.commit(View { head, data, now }, Commit::Put(change, patch));
         let (head, now) = committing.outcome().await?;
         debug!(session.id = %head.id, version = head.version, "session committed");
@@ -186,23 +208,17 @@ async fn start(
     work: Work,
     doomed: Option<(View, Grant)>,
 ) -> Result<Saved, Error> {
-    let Origin::None(absence) = work.origin else {
-        return Err(Error::Closed);
-    };
-    // A double-clicked login works; anything else that meant another session must not.
-    let login = absence.may_log_in() && work.asked.user.is_some();
-    if let Some(conflict) = absence.conflict()
-        && !login
-    {
-        return Err(conflict.into());
+    if let Some(conflict) = work.forbids_to_start() {
+        return Err(shared.conflict(conflict));
     }
     let asked = work.asked;
+    let id = asked.reserved.as_ref().map(Reserved::id);
     let (mut data, patch) = work.edit.into_parts()?;
     data.apply(&patch);
     let secret = Secret::generate()?;
     let user = asked.user.flatten();
     let new = NewSession {
-        id: SessionId::new(shared.clock.now()),
+        id: id.unwrap_or_else(|| SessionId::new(shared.clock.now())),
         secret: secret.hash(),
         commit: CommitId::unique(),
         limits: shared.lifetimes.of(user.is_some(), asked.remember),
@@ -216,6 +232,10 @@ async fn start(
     };
     let token = Token::new(new.id, secret);
     let head = create_stored(shared, doomed, new).await?;
+    if let Some(reserved) = asked.reserved {
+        reserved.stored();
+    }
+    Span::current().record("session.id", field::display(head.id));
     debug!(session.id = %head.id, "session created");
     shared.draw();
     let now = head.created_at;
@@ -263,7 +283,9 @@ fn identity(origin: &Origin) -> Option<Identity> {
 }
 
 /// What is gone already needs no destroying.
-pub(super) async fn destroy(view: View, grant: Grant) -> Result<(), Error> {
+pub(super) async fn destroy(shared: &Shared, view: View, grant: Grant) -> Result<(), Error> {
+    let telling = Telling::new(&shared.events, Change::Destroyed, view.head.user.clone());
+    let grant = grant.telling(Some(telling));
     match grant.commit(view, Commit::Destroy).outcome().await {
         Ok(_) | Err(Error::Conflict(Conflict::Gone)) => Ok(()),
         Err(error) => Err(error),
@@ -271,6 +293,18 @@ pub(super) async fn destroy(view: View, grant: Grant) -> Result<(), Error> {
 }
 
 async fn create(
+    shared: &Shared,
+    doomed: Option<(View, Grant)>,
+    new: NewSession,
+) -> Result<Head, Error> {
+    let created = create_first(shared, doomed, new).await;
+    shared
+        .observer
+        .committed(CommitKind::Create, created.as_ref());
+    created
+}
+
+async fn create_first(
     shared: &Shared,
     doomed: Option<(View, Grant)>,
     new: NewSession,
@@ -283,7 +317,7 @@ async fn create(
     match created {
         Created::Done(now) => {
             if let Some((view, grant)) = doomed
-                && let Err(error) = destroy(view, grant).await
+                && let Err(error) = destroy(shared, view, grant).await
             {
                 // Nobody gets its cookie; at the latest it expires.
                 let undo = async { shared.store.destroy(new.id).await };
@@ -294,6 +328,7 @@ async fn create(
                 };
                 return Err(error);
             }
+            shared.events.created(new.id, new.user.as_ref());
             Ok(tower_keep_core::Record::create(&new, now).head)
         }
         // Ids do not repeat, so somebody has tampered with the store.

@@ -24,6 +24,7 @@ use super::work::{Origin, Work};
 use super::{Mode, Slot};
 use crate::error::{Conflict, Error};
 use crate::lock::{Commit, call};
+use crate::observe::CommitKind;
 use crate::shared::{Shared, Which};
 
 /// What is needed to do it all again.
@@ -65,7 +66,8 @@ impl Slot {
         };
         let was = edit_of(&self.shared, was, before_head);
         let is = edit_of(&self.shared, is, head);
-        work.edit = merging.log.replay(was, is)?.ok_or(Conflict::Outdated)?;
+        let merged = merging.log.replay(was, is)?;
+        work.edit = merged.ok_or_else(|| self.shared.conflict(Conflict::Outdated))?;
         work.discarded = before.discarded;
         work.client = before.client.take().or(work.client.take());
         work.print = before.print.take().or(work.print.take());
@@ -152,14 +154,17 @@ impl Merge {
             op: Op::Merge(self.edit.clone().into_data()?),
             next: None,
         };
-        let (finished, again) = finish_surely(&self.shared, &finish).await?;
-        match finished {
-            Finished::Done { version, now, .. } => Ok(Some((version, now))),
-            Finished::Gone => Err(Conflict::Gone.into()),
+        let done = match finish_surely(&self.shared, &finish).await {
+            Ok((Finished::Done { version, now, .. }, _)) => Ok((version, now)),
+            Ok((Finished::Gone, _)) => Err(Conflict::Gone.into()),
             // Whether the first try was applied and forgotten since, nobody can tell.
-            Finished::Unknown if again => Err(Error::OutcomeUnknown),
-            Finished::Unknown | Finished::Lost => Ok(None),
-        }
+            Ok((Finished::Unknown, true)) => Err(Error::OutcomeUnknown),
+            Ok((Finished::Unknown | Finished::Lost, _)) => return Ok(None),
+            Err(error) => Err(error),
+        };
+        let observer = self.shared.observer;
+        observer.committed(CommitKind::Merge, done.as_ref());
+        done.map(Some)
     }
 
     /// Queues like any writer, and does everything again on what it is given.
@@ -167,12 +172,12 @@ impl Merge {
         let shared = &*self.shared;
         let (view, grant) = match shared.acquire(self.merging.which, wait).await? {
             Ok(granted) => granted,
-            Err(Opened::Stale) => return Err(Conflict::Stale.into()),
-            Err(_) => return Err(Conflict::Gone.into()),
+            Err(Opened::Stale) => return Err(shared.conflict(Conflict::Stale)),
+            Err(_) => return Err(shared.conflict(Conflict::Gone)),
         };
         let View { head, data, now } = view;
         if head.generation != self.head.generation || head.user != self.head.user {
-            return Err(Conflict::Changed.into());
+            return Err(shared.conflict(Conflict::Changed));
         }
         let edit = if head.version == self.head.version {
             // Released without a change. The loaded data are the same.
@@ -181,10 +186,8 @@ impl Merge {
         } else {
             let was = edit_of(shared, self.edit.into_parts()?.0, &self.head);
             let is = edit_of(shared, data, &head);
-            self.merging
-                .log
-                .replay(was, is)?
-                .ok_or(Conflict::Outdated)?
+            let merged = self.merging.log.replay(was, is)?;
+            merged.ok_or_else(|| shared.conflict(Conflict::Outdated))?
         };
         let (data, patch) = edit.into_parts()?;
         if patch.is_empty() {

@@ -13,6 +13,7 @@ mod commit;
 mod early;
 mod merge;
 mod open;
+mod reserved;
 mod work;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +31,8 @@ use early::Early;
 
 pub(crate) use commit::{Ending, Outcome, create_stored};
 pub(crate) use open::{Mode, Source, Tokens};
+#[cfg(feature = "temp")]
+pub(crate) use reserved::Reserved;
 pub use work::Absence;
 pub(crate) use work::Work;
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use http::HeaderMap;
 use smallvec::SmallVec;
 use tower_keep_core::data::{Data, Edit};
-use tower_keep_core::{Opened, SessionId, StoreError, StoreErrorKind, Token, View};
-use tracing::{debug, warn};
+use tower_keep_core::{Opened, SessionId, SessionStore, StoreError, StoreErrorKind, Token, View};
+use tracing::{Instrument, debug, debug_span, warn};
 
 use super::work::{Absence, Asked, Origin, Work};
 use super::{Identity, Slot, State};
@@ -163,7 +163,7 @@ impl Slot {
             && (work.identity() != identity || work.user() != user)
         {
             // A guard may have decided on what it read.
-            return Err(Conflict::Changed.into());
+            return Err(self.shared.conflict(Conflict::Changed));
         }
         work.writes = writes;
         work.print = print;
@@ -334,6 +334,21 @@ impl Slot {
 
     /// Reads or locks; the lease comes with the view if it was asked for.
     async fn load(
+        &self,
+        which: Which,
+        mode: Mode,
+        wait: Duration,
+    ) -> Result<Result<(View, Option<Grant>), Opened>, Error> {
+        let span = debug_span!(
+            "session.open",
+            session.id = %which.id,
+            store = self.shared.store.name(),
+            write = mode == Mode::Write,
+        );
+        self.load_within(which, mode, wait).instrument(span).await
+    }
+
+    async fn load_within(
         &self,
         which: Which,
         mode: Mode,

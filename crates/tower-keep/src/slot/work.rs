@@ -9,6 +9,7 @@ use tower_keep_core::data::{Data, DataError, DataLimits, Edit};
 use tower_keep_core::{Client, Head, HeadChange, SecretHash, Timestamp, Token, View};
 
 use super::merge::Merging;
+use super::reserved::Reserved;
 use super::{Identity, Mode};
 use crate::error::Conflict;
 use crate::fingerprint::Print;
@@ -85,6 +86,10 @@ pub(crate) struct Asked {
     pub(crate) extend: Option<Duration>,
     /// Tell the client to forget its cookie.
     pub(super) remove_cookie: bool,
+    /// Remove its temporary files with the commit.
+    pub(crate) forget_files: bool,
+    /// Something was made already for the session that the commit is to store.
+    pub(super) reserved: Option<Reserved>,
 }
 
 /// See the [module documentation](self).
@@ -227,6 +232,8 @@ impl Work {
             remember,
             extend,
             remove_cookie: _,
+            forget_files: _,
+            reserved: _,
         } = &self.asked;
         // Who proves again who they are stays in their index for as long as that is good for.
         let again = || authenticated.then(|| self.user()).flatten().map(Some);
@@ -265,7 +272,17 @@ impl Work {
     /// keep.
     pub(super) fn starts_session(&self) -> bool {
         matches!(self.origin, Origin::None(_))
-            && (self.edit.is_changed() || matches!(self.asked.user, Some(Some(_))))
+            && (self.edit.is_changed()
+                || self.asked.reserved.is_some()
+                || matches!(self.asked.user, Some(Some(_))))
+    }
+
+    /// Why it must not: a double-clicked login works, anything else that meant another session does
+    /// not.
+    pub(super) fn forbids_to_start(&self) -> Option<Conflict> {
+        let absence = self.absence()?;
+        let login = absence.may_log_in() && matches!(self.asked.user, Some(Some(_)));
+        absence.conflict().filter(|_| !login)
     }
 
     /// Whether the commit would make a cookie that somebody must be told.
