@@ -33,6 +33,7 @@
 //! | [`Session`] | lock and load at extraction, save and unlock after the handler | yes |
 //! | [`ReadSession`] | load | no |
 //! | `Option<Session>`, `Option<ReadSession>` | as above; `None` without a stored session | as above |
+//! | [`Typed<T>`], [`ReadTyped<T>`] | as `Session` and `ReadSession`, for a type of the app's | as above |
 //! | [`SessionHandle`] | none until asked: for tasks that outlive the request | through a `Session` |
 //! | nothing | none | |
 //!
@@ -64,6 +65,7 @@
 
 mod answer;
 pub mod cookie;
+mod deadline;
 mod error;
 mod extract;
 mod handle;
@@ -71,6 +73,7 @@ mod layer;
 mod lock;
 mod memory;
 mod migrating;
+mod previous;
 mod read;
 #[cfg(feature = "axum")]
 mod rejection;
@@ -80,6 +83,7 @@ mod sessions;
 mod shared;
 mod slot;
 mod sweep;
+mod typed;
 
 pub use error::{Conflict, Error};
 pub use extract::Keyed;
@@ -91,6 +95,7 @@ pub use layer::{
 pub use lock::LockConfig;
 pub use memory::MemoryStore;
 pub use migrating::MigratingStore;
+pub use previous::{PreviousUrlFuture, PreviousUrlLayer, PreviousUrlService, UrlFault};
 pub use read::ReadSession;
 #[cfg(feature = "axum")]
 pub use rejection::SessionRejection;
@@ -100,11 +105,12 @@ pub use sessions::{Sessions, Started, StoredSession, UserSessions};
 pub use slot::Absence;
 pub use sweep::{Lottery, sweep_every};
 pub use tower_keep_core as core;
-pub use tower_keep_core::data::{AsKey, DataError, DataLimits, Key, Keys, Literal};
+pub use tower_keep_core::data::{AsKey, Codec, DataError, DataLimits, Key, Keys, Literal};
 pub use tower_keep_core::{
     Clock, DynStore, Limits, SessionId, SessionStore, StoreError, StoreErrorKind, Timestamp,
     UserCap, UserPage, WhenFull,
 };
+pub use typed::{ReadTyped, SessionData, Typed};
 
 /// Runs the examples of the README as tests.
 #[cfg(doctest)]

@@ -238,6 +238,7 @@ impl Session {
     pub fn invalidate(&self) -> Result<(), Error> {
         self.change(|work| {
             work.edit.clear();
+            crate::previous::forget(&mut work.edit);
             work.set_user(None, false);
             work.asked.rotate = true;
             Ok(())
@@ -293,14 +294,17 @@ impl Session {
         self.0.slot.commit_early().await
     }
 
-    fn edit<T>(
+    pub(crate) fn edit<T>(
         &self,
         change: impl FnOnce(&mut Edit) -> Result<T, tower_keep_core::data::DataError>,
     ) -> Result<T, Error> {
         self.change(|work| Ok(change(&mut work.edit)?))
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut Work) -> Result<T, Error>) -> Result<T, Error> {
+    pub(crate) fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Work) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         self.0.slot.write(change)
     }
 }

@@ -108,6 +108,7 @@ impl Slot {
 /// Does what was asked for. Once it has been polled, what it does to a record is done to its end,
 /// even if it is dropped.
 pub(super) async fn save(shared: &Arc<Shared>, mut work: Work) -> Result<Saved, Error> {
+    work.pending.check()?;
     let doomed = work.doomed.take();
     match (&work.origin, work.grant.take()) {
         (Origin::Live(..), Some(grant)) => save_live(shared, work, grant).await,

@@ -17,6 +17,7 @@ use crate::error::{Conflict, Error};
 use crate::lock::Grant;
 use crate::request::{RequestHead, RequestInfo};
 use crate::shared::{Shared, Which};
+use crate::typed::Pending;
 
 /// What an open session may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,13 +179,18 @@ impl Slot {
         };
         let info = head.filter(|_| shared.on_error.is_some());
         let writes = mode == Mode::Write;
+        let edit = match &found.origin {
+            Origin::Live(head, now) => Edit::opened(found.data, shared.data, head.created_at, *now),
+            Origin::None(_) => Edit::new(found.data, shared.data),
+        };
         Work {
-            edit: Edit::new(found.data, shared.data),
+            edit,
             origin: found.origin,
             mode,
             writes: false,
             grant: found.grant,
             asked: Asked::default(),
+            pending: Pending::default(),
             doomed: None,
             token: found.token,
             client: head.filter(|_| writes).and_then(|head| shared.client(head)),

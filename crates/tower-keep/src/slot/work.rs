@@ -12,6 +12,7 @@ use super::{Identity, Mode};
 use crate::lock::Grant;
 use crate::request::RequestInfo;
 use crate::shared::Shared;
+use crate::typed::Pending;
 
 /// Why a request has no session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -77,6 +78,8 @@ pub(crate) struct Work {
     /// There is one exactly while the session's lease is held.
     pub(super) grant: Option<Grant>,
     pub(crate) asked: Asked,
+    /// What `Typed` values have not written yet.
+    pub(crate) pending: Pending,
     /// A session to destroy at the commit, held as well.
     pub(super) doomed: Option<(View, Grant)>,
     /// The cookie that opened it.
@@ -230,24 +233,32 @@ impl Work {
             && (self.edit.is_changed() || matches!(self.asked.user, Some(Some(_))))
     }
 
+    /// Whether a commit of this request keeps what is written now, without starting a session for
+    /// it.
+    pub(crate) fn will_be_saved(&self) -> bool {
+        let has_session = self.head().is_some() || self.starts_session();
+        self.is_writable() && self.writes && !self.discarded && has_session
+    }
+
     /// Whether the commit would make a cookie that somebody must be told.
     pub(super) fn needs_response(&self) -> bool {
         self.starts_session() || (self.head().is_some() && self.rotates())
     }
 
     /// What stays to be looked at while this is committed before the request's end.
-    pub(super) fn committed_early(&self, limits: DataLimits) -> Result<Self, DataError> {
+    pub(super) fn committed_early(&self) -> Result<Self, DataError> {
         let origin = match &self.origin {
             Origin::Live(head, now) => Origin::Live(head.clone(), *now),
             Origin::None(absence) => Origin::None(*absence),
         };
         Ok(Self {
-            edit: Edit::new(self.edit.clone().into_data()?, limits),
+            edit: self.edit.saved()?,
             origin,
             mode: Mode::Closed,
             writes: false,
             grant: None,
             asked: Asked::default(),
+            pending: Pending::default(),
             doomed: None,
             token: None,
             client: None,

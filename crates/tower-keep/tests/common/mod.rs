@@ -9,6 +9,7 @@
 )]
 
 pub mod http;
+pub mod steps;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
