@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
-use tower_keep::DynStore;
+use tower_keep::{Codec, DynStore};
 
 use crate::ConnectError;
 use crate::scheme::Target;
@@ -24,6 +24,7 @@ use crate::scheme::Target;
 /// | `prefix` | Redis | what keys begin with, default `keep:` |
 /// | `timeout` | SQL, Redis | how long a step waits: for a connection (PostgreSQL, MySQL, default 5 s), for another process that writes (SQLite, default 5 s), for its answer (Redis, default 3 s) |
 /// | `max_data` | all but memory | most bytes of a session's data, default 1 MiB |
+/// | `codec` | file, Redis | how data are written: `json` (default), or `messagepack` with the feature of that name |
 /// | `capacity` | memory | most sessions, default no limit |
 ///
 /// # From a file
@@ -71,6 +72,8 @@ pub struct StoreConfig {
     #[serde(default, deserialize_with = "span")]
     pub(crate) timeout: Option<Duration>,
     pub(crate) max_data: Option<usize>,
+    #[serde(default, deserialize_with = "codec")]
+    pub(crate) codec: Option<Codec>,
     pub(crate) capacity: Option<usize>,
 }
 
@@ -86,6 +89,7 @@ impl StoreConfig {
             prefix: None,
             timeout: None,
             max_data: None,
+            codec: None,
             capacity: None,
         }
     }
@@ -132,6 +136,13 @@ impl StoreConfig {
         self
     }
 
+    /// File, Redis: how the data of sessions are written. What is there in another codec stays
+    /// readable, in every process whose build has it. SQL stores keep JSON, which SQL can read.
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.codec = Some(codec);
+        self
+    }
+
     /// Memory: how many sessions there may be.
     pub fn capacity(mut self, sessions: usize) -> Self {
         self.capacity = Some(sessions);
@@ -169,6 +180,7 @@ impl StoreConfig {
             ("prefix", self.prefix.is_some()),
             ("timeout", self.timeout.is_some()),
             ("max_data", self.max_data.is_some()),
+            ("codec", self.codec.is_some()),
             ("capacity", self.capacity.is_some()),
         ]
         .into_iter()
@@ -187,9 +199,26 @@ impl fmt::Debug for StoreConfig {
             .field("prefix", &self.prefix)
             .field("timeout", &self.timeout)
             .field("max_data", &self.max_data)
+            .field("codec", &self.codec)
             .field("capacity", &self.capacity)
             .finish()
     }
+}
+
+fn codec<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Codec>, D::Error> {
+    let name = Option::<String>::deserialize(deserializer)?;
+    name.map(|name| codec_named(&name).map_err(serde::de::Error::custom))
+        .transpose()
+}
+
+/// The codec of this name, to the letter.
+pub(crate) fn codec_named(name: &str) -> Result<Codec, &'static str> {
+    let known = Codec::ALL.iter().find(|codec| codec.name() == name);
+    known.copied().ok_or(if name == "messagepack" {
+        "this build has no MessagePack: enable the feature `messagepack` of tower-keep-connect"
+    } else {
+        "write json or messagepack"
+    })
 }
 
 fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {

@@ -78,7 +78,7 @@ impl Kind {
     pub(crate) const fn options(self) -> &'static [&'static str] {
         match self {
             Self::Memory => &["capacity"],
-            Self::File => &["max_data"],
+            Self::File => &["max_data", "codec"],
             Self::Sqlite => &["table", "migrate", "timeout", "max_connections", "max_data"],
             Self::Postgres | Self::MySql => &[
                 "table",
@@ -92,7 +92,7 @@ impl Kind {
             | Self::RedisUnix
             | Self::RedisCluster
             | Self::RedisTls
-            | Self::RedisSentinel => &["prefix", "timeout", "max_data"],
+            | Self::RedisSentinel => &["prefix", "timeout", "max_data", "codec"],
         }
     }
 }

@@ -21,6 +21,7 @@ pub(crate) fn known() -> String {
         "PREFIX",
         "TIMEOUT",
         "MAX_DATA",
+        "CODEC",
         "CAPACITY",
     ];
     names.map(|name| format!("{OPTION}{name}")).join(", ")
@@ -52,7 +53,7 @@ impl StoreConfig {
     /// - `SESSION_DRIVER` is optional: `memory`, `file`, `sqlite`, `postgres`, `mysql` or `redis`.
     ///   It must fit the URL; `memory` needs none.
     /// - `SESSION_STORE_TABLE`, `_SCHEMA`, `_MIGRATE`, `_MAX_CONNECTIONS`, `_PREFIX`, `_TIMEOUT`,
-    ///   `_MAX_DATA` and `_CAPACITY` are the options. Numbers are digits. Yes is `true`, `1`, `on`
+    ///   `_MAX_DATA`, `_CODEC` and `_CAPACITY` are the options. Numbers are digits. Yes is `true`, `1`, `on`
     ///   or `yes`, no is `false`, `0`, `off` or `no`, in capitals too. Spans are a number and a
     ///   unit: `500ms`, `10s`, `2m`.
     ///
@@ -124,6 +125,7 @@ impl StoreConfig {
             "PREFIX" => self.prefix = text(),
             "TIMEOUT" => self.timeout = read(variable, value, humantime::parse_duration)?,
             "MAX_DATA" => self.max_data = read(variable, value, FromStr::from_str)?,
+            "CODEC" => self.codec = read(variable, value, crate::config::codec_named)?,
             "CAPACITY" => self.capacity = read(variable, value, FromStr::from_str)?,
             _ => {
                 let variable = variable.to_owned();

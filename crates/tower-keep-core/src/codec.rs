@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::data::{Data, DataError};
+use crate::data::{Codec, Data};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::id::SessionId;
 use crate::record::{Client, Commits, Head, Lease, Limits, Record};
@@ -27,7 +27,6 @@ use crate::unique::Owner;
 
 const MAGIC: &[u8; 3] = b"TKR";
 const FORMAT: u8 = 1;
-const JSON: u8 = 1;
 const CHECK: usize = 8;
 
 impl Record {
@@ -48,6 +47,11 @@ impl Record {
     /// # Ok::<(), StoreError>(())
     /// ```
     pub fn to_bytes(&self) -> Vec<u8> {
+        self.to_bytes_in(Codec::Json)
+    }
+
+    /// As [`to_bytes`](Self::to_bytes), with the body in another codec.
+    pub fn to_bytes_in(&self, codec: Codec) -> Vec<u8> {
         let head = &self.head;
         let mut out = Writer(Vec::with_capacity(256));
         out.0.extend(MAGIC);
@@ -79,8 +83,10 @@ impl Record {
             out.u128(commit);
         }
         out.option(self.gone_at, Writer::time);
-        out.0.push(JSON);
-        out.bytes(&self.data.to_json());
+        let body = self.data.to_body(codec);
+        let (number, body) = body.split_first().unwrap_or((&0, &[]));
+        out.0.push(*number);
+        out.bytes(body);
         let check = Sha256::digest(&out.0);
         out.0.extend(&check[..CHECK]);
         out.0
@@ -139,9 +145,9 @@ impl Record {
             waiting_until: r.option(Reader::time)?,
             commits: Commits::from_array([r.u128()?, r.u128()?, r.u128()?, r.u128()?]),
             gone_at: r.option(Reader::time)?,
-            data: match r.array::<1>()? {
-                [JSON] => decode(r.bytes()?, max_body)?,
-                [codec] => return Err(unsupported(format!("codec {codec}"))),
+            data: {
+                let [number] = r.array()?;
+                Data::from_coded(number, r.bytes()?, max_body)?
             },
         };
         if r.0.is_empty() {
@@ -150,13 +156,6 @@ impl Record {
             Err(corrupt("something stands behind its body"))
         }
     }
-}
-
-fn decode(json: &[u8], max: usize) -> Result<Data, StoreError> {
-    Data::from_json(json, max).map_err(|error| match error {
-        DataError::TooLarge { .. } => StoreError::new(StoreErrorKind::TooLarge, error),
-        error => StoreError::new(StoreErrorKind::Corrupt, error),
-    })
 }
 
 fn corrupt(why: &'static str) -> StoreError {
@@ -387,7 +386,7 @@ mod tests {
         let body = record.data.to_json().len();
         let mut bytes = record.to_bytes();
         let at = bytes.len() - CHECK - body - 8 - 1;
-        assert_eq!(bytes[at], JSON);
+        assert_eq!(bytes[at], 1);
         bytes[at] = 9;
         assert_eq!(kind(&sealed(bytes)), StoreErrorKind::Unsupported);
     }

@@ -7,10 +7,12 @@
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use serde_json::{Map, Value, json};
+use tower_keep_core::Timestamp;
 use tower_keep_core::data::{AsKey, Data, DataError, DataLimits, Edit, Key, Literal};
 
 /// The same cases in every run, unless `PROPTEST_RNG_SEED` says otherwise; more of them with
@@ -58,9 +60,15 @@ enum Op {
     Keep(Vec<Name>),
     Clear,
     System(&'static str, Option<Value>),
-    /// The request ends with a commit; the next one ages the flashes or does not.
+    /// Milliseconds from now.
+    InsertFor(Name, Value, u64),
+    /// Milliseconds after the session's creation.
+    InsertUntil(Name, Value, u64),
+    /// The request ends with a commit; the next one, so many milliseconds later, ages the flashes
+    /// or does not.
     Next {
         age: bool,
+        wait: u64,
     },
     /// The request ends without one.
     Discard,
@@ -74,6 +82,7 @@ enum Fault {
     Value,
     Overflow,
     Index,
+    Nested,
 }
 
 impl From<DataError> for Fault {
@@ -84,6 +93,7 @@ impl From<DataError> for Fault {
             DataError::Value { .. } => Self::Value,
             DataError::Overflow { .. } => Self::Overflow,
             DataError::Index { .. } => Self::Index,
+            DataError::NestedDeadline { .. } => Self::Nested,
             other => panic!("unexpected: {other}"),
         }
     }
@@ -96,6 +106,19 @@ struct Model {
     /// Flash values, and whether they are old.
     flash: BTreeMap<String, bool>,
     now: BTreeSet<String>,
+    /// Milliseconds after the session's creation, and whether they were given as an instant.
+    deadlines: BTreeMap<String, (u64, bool)>,
+}
+
+/// When the session was created.
+const CREATED: u64 = 1_700_000_000_000;
+
+fn after(millis: u64) -> Timestamp {
+    Timestamp::from_millis(CREATED + millis)
+}
+
+fn open(data: Data, now: u64) -> Edit {
+    Edit::opened(data, DataLimits::default(), after(0), after(now))
 }
 
 fn index(segment: &str) -> Option<usize> {
@@ -172,6 +195,36 @@ impl Model {
     fn unmark(&mut self, key: &str) {
         self.flash.remove(key);
         self.now.remove(key);
+        self.deadlines.remove(key);
+    }
+
+    fn insert_dated(
+        &mut self,
+        key: &Name,
+        value: Value,
+        deadline: (u64, bool),
+        now: u64,
+    ) -> Result<(), Fault> {
+        Self::check(key)?;
+        if !self.is_top(key) {
+            return Err(Fault::Nested);
+        }
+        self.data.remove(&key.0);
+        self.unmark(&key.0);
+        if deadline.0 > now {
+            self.data.insert(key.0.clone(), value);
+            self.deadlines.insert(key.0.clone(), deadline);
+        }
+        Ok(())
+    }
+
+    fn expire(&mut self, now: u64) {
+        for (key, (deadline, _)) in self.deadlines.clone() {
+            if deadline <= now {
+                self.data.remove(&key);
+                self.deadlines.remove(&key);
+            }
+        }
     }
 
     fn insert(&mut self, key: &Name, value: Value) -> Result<(), Fault> {
@@ -273,6 +326,15 @@ impl Model {
                 .collect();
             keep.insert("flash".to_owned(), ages.into());
         }
+        if !self.deadlines.is_empty() {
+            let written = |(at, instant): &(u64, bool)| match instant {
+                true => json!([CREATED + at]),
+                false => json!(at),
+            };
+            let deadlines = self.deadlines.iter();
+            let deadlines: Map<_, _> = deadlines.map(|(k, d)| (k.clone(), written(d))).collect();
+            keep.insert("deadlines".to_owned(), deadlines.into());
+        }
         let mut stored = json!({ "data": self.data });
         if !keep.is_empty() {
             stored["keep"] = keep.into();
@@ -294,12 +356,15 @@ struct Both {
     edit: Edit,
     model: Model,
     base: Data,
+    /// As it was opened.
     base_model: Model,
+    /// Milliseconds since the session's creation.
+    time: u64,
 }
 
 impl Both {
     fn run(&mut self, op: Op) {
-        let (edit, model) = (&mut self.edit, &mut self.model);
+        let (edit, model, time) = (&mut self.edit, &mut self.model, self.time);
         match op {
             Op::Insert(key, value) => {
                 let expected = model.insert(&key, value.clone());
@@ -368,21 +433,40 @@ impl Both {
             Op::System(name, None) => {
                 assert_eq!(edit.system_remove(name), model.keep.remove(name).is_some());
             }
-            Op::Next { age } => self.next(age),
+            Op::InsertFor(key, value, ttl) => {
+                let deadline = (time + ttl, false);
+                let expected = model.insert_dated(&key, value.clone(), deadline, time);
+                let ttl = Duration::from_millis(ttl);
+                assert_eq!(fault(edit.insert_for(&key, &value, ttl)), expected);
+            }
+            Op::InsertUntil(key, value, at) => {
+                let expected = model.insert_dated(&key, value.clone(), (at, true), time);
+                assert_eq!(fault(edit.insert_until(&key, &value, after(at))), expected);
+            }
+            Op::Next { age, wait } => self.next(age, wait),
             Op::Discard => {
-                self.edit = Edit::new(self.base.clone(), DataLimits::default());
+                self.edit = open(self.base.clone(), self.time);
                 self.model = self.base_model.clone();
             }
         }
     }
 
-    fn next(&mut self, age: bool) {
+    fn next(&mut self, age: bool, wait: u64) {
         self.model.commit();
         let saved = self.edit.clone().into_data().unwrap();
         let patch = self.edit.clone().into_patch().unwrap();
         let stored = self.model.stored();
-        assert_eq!(parsed(&saved), stored);
-        assert_eq!(self.edit.is_changed(), stored != self.base_model.stored());
+        let changed = stored != self.base_model.stored();
+        assert_eq!(self.edit.is_changed(), changed);
+        // What is over goes with the next change; that it is over is none.
+        let unchanged = parsed(&self.base);
+        assert_eq!(
+            parsed(&saved),
+            if changed { &stored } else { &unchanged }.clone()
+        );
+        let left = self.edit.saved().unwrap();
+        assert!(!left.is_changed());
+        assert_eq!(left.all().unwrap(), self.model.data);
         assert_eq!(patch.is_empty(), !self.edit.is_changed());
 
         // Shared data is built anew; data of its own may change in place.
@@ -400,8 +484,10 @@ impl Both {
         }
 
         self.base = loaded.clone();
+        self.time += wait;
+        self.model.expire(self.time);
         self.base_model = self.model.clone();
-        self.edit = Edit::new(loaded, DataLimits::default());
+        self.edit = open(loaded, self.time);
         if age {
             self.edit.age_flash();
             self.model.age();
@@ -432,7 +518,7 @@ impl Both {
 fn name() -> impl Strategy<Value = Name> {
     let part = prop_oneof![
         8 => Just("a"), 4 => Just("b"), 2 => Just("q\"\\é"), 3 => Just("0"), 2 => Just("1"),
-        1 => Just("7"), 1 => Just("\u{1}flash"),
+        1 => Just("7"), 1 => Just("\u{1}flash"), 1 => Just("\u{1}deadlines"),
     ];
     let path = prop_oneof![
         20 => prop::collection::vec(part, 1..4).prop_map(|parts| parts.join(".")),
@@ -486,7 +572,9 @@ fn op() -> impl Strategy<Value = Op> {
         1 => several().prop_map(Op::Keep),
         1 => Just(Op::Clear),
         2 => (system, prop::option::of(value())).prop_map(|(name, value)| Op::System(name, value)),
-        6 => prop::bool::weighted(0.8).prop_map(|age| Op::Next { age }),
+        4 => (name(), value(), 0_u64..5).prop_map(|(key, value, ttl)| Op::InsertFor(key, value, ttl)),
+        2 => (name(), value(), 0_u64..9).prop_map(|(key, value, at)| Op::InsertUntil(key, value, at)),
+        6 => (prop::bool::weighted(0.8), 0_u64..4).prop_map(|(age, wait)| Op::Next { age, wait }),
         1 => Just(Op::Discard),
     ]
 }
@@ -506,6 +594,7 @@ fn nearly_stored() -> impl Strategy<Value = String> {
         "\\",
         "\"data\":",
         "\"keep\":",
+        "\"keep\":{\"deadlines\":{\"a\":",
         "\"a\"",
         "\"a\":1",
         "\"b\":{}",
@@ -543,7 +632,7 @@ fn check_decoder(text: &[u8]) {
         assert_eq!(read["data"], meant["data"]);
     }
     // No accepted text makes an operation panic.
-    let mut edit = Edit::new(data, DataLimits::default());
+    let mut edit = open(data, 1);
     let _ = (edit.all(), edit.get::<Value>("a.a"), edit.flashes());
     edit.age_flash();
     let _ = (
@@ -563,16 +652,17 @@ proptest! {
         looked_for in prop::collection::vec(name(), 6),
     ) {
         let mut both = Both {
-            edit: Edit::new(Data::default(), DataLimits::default()),
+            edit: open(Data::default(), 0),
             model: Model::default(),
             base: Data::default(),
             base_model: Model::default(),
+            time: 0,
         };
         for op in ops {
             both.run(op);
             both.compare(&looked_for);
         }
-        both.next(true);
+        both.next(true, 1);
         both.compare(&looked_for);
     }
 

@@ -4,6 +4,7 @@
 //! The revision stands outside of the record's checksum: a damaged one makes somebody's `cas` fail
 //! who then looks again, nothing worse.
 
+use tower_keep_core::data::Codec;
 use tower_keep_core::{Record, Revision, SessionId, StoreError, StoreErrorKind};
 
 use crate::error::damaged;
@@ -30,8 +31,8 @@ impl Stored {
         (self.record, Revision(self.revision))
     }
 
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let record = self.record.to_bytes();
+    pub(crate) fn to_bytes(&self, codec: Codec) -> Vec<u8> {
+        let record = self.record.to_bytes_in(codec);
         let mut bytes = Vec::with_capacity(12 + record.len());
         bytes.extend(MAGIC);
         bytes.push(LAYOUT);
@@ -86,7 +87,12 @@ mod tests {
     fn what_was_written_is_read() {
         let mut stored = Stored::new(record());
         stored.revision = u64::MAX - 1;
-        let read = Stored::from_bytes(&stored.to_bytes(), stored.record.head.id, 1 << 16).unwrap();
+        let read = Stored::from_bytes(
+            &stored.to_bytes(Codec::Json),
+            stored.record.head.id,
+            1 << 16,
+        )
+        .unwrap();
         assert_eq!(read.revision, u64::MAX - 1);
         assert_eq!(read.record.to_bytes(), stored.record.to_bytes());
     }
@@ -94,7 +100,7 @@ mod tests {
     #[test]
     fn damage_other_layouts_and_other_sessions_are_told_apart() {
         let stored = Stored::new(record());
-        let (bytes, id) = (stored.to_bytes(), stored.record.head.id);
+        let (bytes, id) = (stored.to_bytes(Codec::Json), stored.record.head.id);
         for len in 0..bytes.len() {
             let kind = kind(&bytes[..len], id);
             assert_eq!(kind, StoreErrorKind::Corrupt, "{len} bytes");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use tower_keep_core::data::Codec;
 use tower_keep_core::{
     Clock, Created, Expect, Finish, Finished, Looked, NewSession, Op, Open, Opened, Owner, Record,
     Revision, SessionId, StoreError, StoreErrorKind, Timestamp,
@@ -19,6 +20,7 @@ pub(crate) struct Steps {
     pub(crate) root: PathBuf,
     pub(crate) durability: Durability,
     pub(crate) max_data: usize,
+    pub(crate) codec: Codec,
     pub(crate) clock: Arc<dyn Clock>,
     /// The shard where the next sweep begins.
     pub(crate) swept: AtomicUsize,
@@ -100,7 +102,7 @@ impl Steps {
         }
         stored.revision += 1;
         let sync = self.durability == Durability::Full;
-        locked.replace(id, &stored.to_bytes(), sync)?;
+        locked.replace(id, &stored.to_bytes(self.codec), sync)?;
         if sync && change == Change::Lasting {
             locked.sync()?;
         }

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tower_keep_core::data::Codec;
 use tower_keep_core::{
     Clock, Created, Expect, Finish, Finished, Looked, NewSession, Open, Opened, Owner, Record,
     Scope, SessionId, SessionStore, Stats, StoreError, StoreErrorKind, Sweep, Swept, SystemClock,
@@ -64,6 +65,7 @@ pub struct FileStoreBuilder {
     dir: PathBuf,
     durability: Durability,
     max_data: usize,
+    codec: Codec,
     clock: Arc<dyn Clock>,
 }
 
@@ -94,6 +96,7 @@ impl FileStore {
             dir: dir.into(),
             durability: Durability::default(),
             max_data: 1024 * 1024,
+            codec: Codec::default(),
             clock: Arc::new(SystemClock::default()),
         }
     }
@@ -174,6 +177,14 @@ impl FileStoreBuilder {
         self
     }
 
+    /// How the data of sessions are written. Default JSON. What is there in another codec stays
+    /// readable, and is rewritten with the session. `MessagePack` needs the feature `messagepack`, in
+    /// every process on the store.
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.codec = codec;
+        self
+    }
+
     /// The clock, for tests. All processes on one directory must agree on the time. Default: the
     /// operating system's.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -210,6 +221,7 @@ impl FileStoreBuilder {
             root,
             durability: self.durability,
             max_data: self.max_data,
+            codec: self.codec,
             clock: self.clock,
             swept: AtomicUsize::new(0),
         };

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tower_keep_core::data::Codec;
+
 /// Configures a [`RedisStore`](crate::RedisStore).
 ///
 /// ```no_run
@@ -23,6 +25,7 @@ pub struct RedisStoreBuilder {
     pub(crate) timeout: Duration,
     pub(crate) grace: Duration,
     pub(crate) max_body: usize,
+    pub(crate) codec: Codec,
     pub(crate) scan_to_sweep: bool,
     pub(crate) replicas: Option<(u64, Duration)>,
     #[cfg(feature = "sentinel")]
@@ -50,6 +53,7 @@ impl Default for RedisStoreBuilder {
             timeout: Duration::from_secs(3),
             grace: Duration::from_secs(600),
             max_body: 1 << 20,
+            codec: Codec::default(),
             scan_to_sweep: false,
             replicas: None,
             #[cfg(feature = "sentinel")]
@@ -87,6 +91,14 @@ impl RedisStoreBuilder {
     /// before anything is sent.
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.max_body = bytes;
+        self
+    }
+
+    /// How the data of sessions are written. Default JSON. What is there in another codec stays
+    /// readable, and is rewritten when the session's data next change. `MessagePack` needs the
+    /// feature `messagepack`, in every process on the store.
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.codec = codec;
         self
     }
 

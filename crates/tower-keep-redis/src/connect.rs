@@ -186,6 +186,7 @@ impl RedisStoreBuilder {
             timeout: self.timeout,
             grace: self.grace,
             max_body: self.max_body,
+            codec: self.codec,
             scan_to_sweep: self.scan_to_sweep,
             confirmation,
         });

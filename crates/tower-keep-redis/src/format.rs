@@ -5,7 +5,7 @@
 //! | `h` | the head: its format's number, then numbers and digests in a fixed layout, big-endian |
 //! | `u` | the user, if there is one |
 //! | `c` | the client, if there is one |
-//! | `d` | the number of the codec, then the data; not in a tombstone |
+//! | `d` | the data as a body, which begins with the number of its codec; not in a tombstone |
 //!
 //! The scripts know the layout of `h` too (`lua/common.lua`). They count in doubles, so instants
 //! and spans end at [`MOST`] milliseconds, in 285,000 years.
@@ -13,7 +13,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tower_keep_core::data::{Data, DataError};
+use tower_keep_core::data::{Codec, Data};
 use tower_keep_core::{
     Client, CommitId, Commits, Lease, Limits, NewSession, Owner, Record, Revision, SecretHash,
     SessionId, StoreError, StoreErrorKind, Timestamp,
@@ -21,8 +21,6 @@ use tower_keep_core::{
 
 /// The format of `h` that is written.
 const FORMAT: u8 = 1;
-/// The codec of `d` that is written.
-const JSON: u8 = 1;
 /// How long `h` is.
 const HEAD: usize = 226;
 const REMEMBER: u8 = 1;
@@ -143,7 +141,7 @@ pub(crate) fn unpack(
         record.head.client = Some(Arc::new(unpack_client(&client)?));
     }
     match fields.data {
-        Some(data) => record.data = unpack_data(&data, max_body)?,
+        Some(data) => record.data = Data::from_body(&data, max_body)?,
         None if record.gone_at.is_some() => {}
         None => return Err(corrupt("its data are missing")),
     }
@@ -209,35 +207,15 @@ fn unpack_client(bytes: &[u8]) -> Result<Client, StoreError> {
 ///
 /// # Errors
 /// [`StoreErrorKind::TooLarge`] if the data are larger than `max_body` bytes.
-pub(crate) fn pack_data(data: &Data, max_body: usize) -> Result<Vec<u8>, StoreError> {
-    let json = data.to_json();
-    if json.len() > max_body {
+pub(crate) fn pack_data(data: &Data, codec: Codec, max_body: usize) -> Result<Vec<u8>, StoreError> {
+    let size = data.size();
+    if size > max_body {
         return Err(StoreError::new(
             StoreErrorKind::TooLarge,
-            format!(
-                "{} bytes of data, and at most {max_body} may be",
-                json.len()
-            ),
+            format!("{size} bytes of data, and at most {max_body} may be"),
         ));
     }
-    let mut out = Vec::with_capacity(1 + json.len());
-    out.push(JSON);
-    out.extend(json);
-    Ok(out)
-}
-
-fn unpack_data(bytes: &[u8], max_body: usize) -> Result<Data, StoreError> {
-    match bytes {
-        [JSON, json @ ..] => Data::from_json(json, max_body).map_err(|error| match error {
-            DataError::TooLarge { .. } => StoreError::new(StoreErrorKind::TooLarge, error),
-            error => StoreError::new(StoreErrorKind::Corrupt, error),
-        }),
-        [codec, ..] => Err(StoreError::new(
-            StoreErrorKind::Unsupported,
-            format!("its data are of codec {codec}"),
-        )),
-        [] => Err(corrupt("its data are empty")),
-    }
+    Ok(data.to_body(codec))
 }
 
 pub(crate) fn corrupt(why: &'static str) -> StoreError {
@@ -281,7 +259,7 @@ mod tests {
     fn fields() -> Fields {
         Fields {
             head: pack_head(&blank(id())),
-            data: Some(pack_data(&Data::default(), 100).unwrap()),
+            data: Some(pack_data(&Data::default(), Codec::Json, 100).unwrap()),
             ..Fields::default()
         }
     }
@@ -313,11 +291,11 @@ mod tests {
             StoreErrorKind::Corrupt
         );
         assert_eq!(
-            with(&|f| f.data = Some(b"\x02{}".to_vec())),
+            with(&|f| f.data = Some(b"\x09{}".to_vec())),
             StoreErrorKind::Unsupported
         );
         assert_eq!(
-            with(&|f| f.data = Some(vec![JSON; 102])),
+            with(&|f| f.data = Some(vec![1; 102])),
             StoreErrorKind::TooLarge
         );
         assert_eq!(

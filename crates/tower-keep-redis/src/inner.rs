@@ -7,6 +7,7 @@ use std::time::Duration;
 use redis::{Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
+use tower_keep_core::data::Codec;
 use tower_keep_core::{SessionId, StoreError};
 
 use crate::confirmation::Confirmation;
@@ -23,6 +24,7 @@ pub(crate) struct Inner {
     pub(crate) timeout: Duration,
     pub(crate) grace: Duration,
     pub(crate) max_body: usize,
+    pub(crate) codec: Codec,
     pub(crate) scan_to_sweep: bool,
     pub(crate) confirmation: Option<Confirmation>,
 }

@@ -251,7 +251,7 @@ impl RedisStore {
         let client = client.map_or_else(Vec::new, pack_client);
         let data = match record.gone_at {
             Some(_) => vec![],
-            None => pack_data(&record.data, inner.max_body)?,
+            None => pack_data(&record.data, inner.codec, inner.max_body)?,
         };
         let reply = inner
             .commit(&inner.scripts.cas, id, |cmd| {
@@ -271,11 +271,11 @@ impl RedisStore {
         let (op, put) = match &finish.op {
             Op::Release => ("release", None),
             Op::Destroy => ("destroy", None),
-            Op::Put(put) => ("put", Some(PackedPut::new(put, inner.max_body)?)),
+            Op::Put(put) => ("put", Some(PackedPut::new(put, inner)?)),
             Op::Merge(_) => ("merge", None),
         };
         let merged = match &finish.op {
-            Op::Merge(data) => Some(pack_data(data, inner.max_body)?),
+            Op::Merge(data) => Some(pack_data(data, inner.codec, inner.max_body)?),
             _ => None,
         };
         let next = finish.next.map(|(owner, _)| owner_bytes(owner));
@@ -324,7 +324,7 @@ impl RedisStore {
         new: &NewSession,
     ) -> Result<(Created, Option<Timestamp>), StoreError> {
         let inner = &*self.inner;
-        let data = pack_data(&new.data, inner.max_body)?;
+        let data = pack_data(&new.data, inner.codec, inner.max_body)?;
         let user = pack_user(new.user.as_deref());
         let client = new.client.as_deref().map_or_else(Vec::new, pack_client);
         let first_idle = new.extend.unwrap_or_default().max(new.limits.idle);
@@ -377,14 +377,17 @@ struct PackedPut<'a> {
 }
 
 impl<'a> PackedPut<'a> {
-    fn new(put: &'a Put, max_body: usize) -> Result<Self, StoreError> {
+    fn new(put: &'a Put, inner: &Inner) -> Result<Self, StoreError> {
         let user = match &put.head.user {
             None => vec![],
             Some(None) => b"-".to_vec(),
             Some(Some(user)) => pack_user(Some(user)),
         };
         let client = put.head.client.as_deref();
-        let data = put.data.as_ref().map(|data| pack_data(data, max_body));
+        let data = put
+            .data
+            .as_ref()
+            .map(|data| pack_data(data, inner.codec, inner.max_body));
         Ok(Self {
             put,
             user,

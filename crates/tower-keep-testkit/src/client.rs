@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use http::header::{AsHeaderName, COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
+use http::header::{AsHeaderName, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
@@ -44,7 +44,9 @@ use crate::jar::Jar;
 pub struct TestClient<S, B = Full<Bytes>> {
     service: S,
     jar: Arc<Mutex<Jar>>,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// What every request carries unless it says otherwise.
+    pub(crate) headers: HeaderMap,
     body: PhantomData<fn() -> B>,
 }
 
@@ -63,6 +65,7 @@ impl<S, B> TestClient<S, B> {
             service,
             jar: Arc::default(),
             clock: Arc::new(SystemClock::default()),
+            headers: HeaderMap::new(),
             body: PhantomData,
         }
     }
@@ -126,6 +129,9 @@ where
         if let Some(cookies) = cookies.and_then(|c| HeaderValue::try_from(c).ok()) {
             request.headers_mut().entry(COOKIE).or_insert(cookies);
         }
+        for (name, value) in &self.headers {
+            request.headers_mut().entry(name).or_insert(value.clone());
+        }
         let mut service = self.service.clone();
         poll_fn(|cx| service.poll_ready(cx)).await?;
         let response = service.call(request).await?;
@@ -168,7 +174,7 @@ where
         R: Body,
         R::Error: fmt::Debug,
     {
-        self.simple(Method::GET, path, Bytes::new()).await
+        self.simple(Method::GET, path, None, Bytes::new()).await
     }
 
     /// Sends a `POST` request with this body and no `Content-Type`, and reads the whole answer.
@@ -182,17 +188,26 @@ where
         R: Body,
         R::Error: fmt::Debug,
     {
-        self.simple(Method::POST, path, body.into()).await
+        self.simple(Method::POST, path, None, body.into()).await
     }
 
-    async fn simple(&self, method: Method, path: &str, body: Bytes) -> TestResponse
+    pub(crate) async fn simple(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: Option<&str>,
+        body: Bytes,
+    ) -> TestResponse
     where
         B: From<Bytes>,
         S::Error: fmt::Debug,
         R: Body,
         R::Error: fmt::Debug,
     {
-        let request = Request::builder().method(method).uri(path);
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(content_type) = content_type {
+            request = request.header(CONTENT_TYPE, content_type);
+        }
         let request = ok(path, request.body(B::from(body)));
         self.request(request).await
     }
@@ -204,6 +219,7 @@ impl<S: Clone, B> Clone for TestClient<S, B> {
             service: self.service.clone(),
             jar: self.jar.clone(),
             clock: self.clock.clone(),
+            headers: self.headers.clone(),
             body: PhantomData,
         }
     }
@@ -216,7 +232,7 @@ impl<S, B> fmt::Debug for TestClient<S, B> {
 }
 
 #[expect(clippy::panic, reason = "a request that cannot be sent fails the test")]
-fn ok<T, E: fmt::Debug>(what: &str, result: Result<T, E>) -> T {
+pub(crate) fn ok<T, E: fmt::Debug>(what: &str, result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| panic!("{what}: {error:?}"))
 }
 
@@ -227,7 +243,7 @@ fn ok<T, E: fmt::Debug>(what: &str, result: Result<T, E>) -> T {
 pub struct TestResponse {
     status: StatusCode,
     headers: HeaderMap,
-    body: Bytes,
+    pub(crate) body: Bytes,
 }
 
 impl TestResponse {

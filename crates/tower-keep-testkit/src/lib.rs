@@ -6,6 +6,7 @@
 //! - [`FaultStore`]: a store that fails as a [`Script`] says, and counts its calls.
 //! - [`NetworkStore`]: a store behind a network that delays, reorders and loses, by a seed.
 //! - [`TestClient`]: a browser in this process, with a cookie jar.
+//! - [`TestSession`]: a session that is there before the first request.
 //!
 //! What is random here follows from a seed. The environment variable `KEEP_SEED` sets those of
 //! the suite, and a failure names the seed that shows it.
@@ -21,6 +22,8 @@ mod jar;
 mod network;
 mod remote;
 mod rng;
+mod send;
+mod session;
 
 pub use calls::{Call, Calls, Verb};
 pub use client::{TestClient, TestResponse};
@@ -29,3 +32,9 @@ pub use fault::{Fault, FaultStore, Script};
 pub use network::NetworkStore;
 pub use remote::Gate;
 pub use rng::{Rng, seed_or};
+pub use session::TestSession;
+
+/// Runs the example of the README as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

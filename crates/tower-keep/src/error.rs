@@ -6,6 +6,8 @@ use http::StatusCode;
 use tower_keep_core::data::DataError;
 use tower_keep_core::{StoreError, StoreErrorKind};
 
+use crate::previous::UrlFault;
+
 /// Why a session could not be opened, used or saved.
 ///
 /// As a response (with the `axum` feature, or where the layer itself answers) it is the
@@ -51,6 +53,42 @@ pub enum Error {
     /// The data cannot be what was asked for; nothing was changed.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The URL cannot be kept as the previous one; nothing was changed.
+    #[error("this is no URL to go back to: {0}")]
+    PreviousUrl(UrlFault),
+    /// A value of another version is stored, and [`SessionData::migrate`](crate::SessionData::migrate)
+    /// does not know it.
+    #[error(
+        "session key `{key}` holds version {found}, and this program reads version {expected}: \
+         let `SessionData::migrate` know it"
+    )]
+    Version {
+        /// The key.
+        key: &'static str,
+        /// The version that is stored.
+        found: u32,
+        /// The version that is known.
+        expected: u32,
+    },
+    /// A [`Typed`](crate::Typed) value cannot be written: something else in this request has changed
+    /// what is under its key since it was read.
+    #[error(
+        "session key `{key}` was changed by something else in this request while a `Typed` value \
+         held it: drop that first, or change it through it alone"
+    )]
+    Overlap {
+        /// The key.
+        key: &'static str,
+    },
+    /// A changed [`Typed`](crate::Typed) value was alive at the commit, or could not be written.
+    #[error(
+        "a changed `Typed` value of session key `{key}` was not written before the commit: drop it \
+         before the response is made, or call its `save`"
+    )]
+    Unsaved {
+        /// The key.
+        key: &'static str,
+    },
     /// The session has been committed or discarded already; it cannot be changed any more.
     #[error("the session was already committed or discarded: it can no longer be changed")]
     Closed,

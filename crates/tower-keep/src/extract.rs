@@ -3,7 +3,7 @@
 use std::any::TypeId;
 use std::future::Future;
 use std::marker::PhantomData;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use http::Extensions;
@@ -16,6 +16,7 @@ use crate::request::RequestHead;
 use crate::session::Session;
 use crate::shared::Shared;
 use crate::slot::{Mode, Slot, Source, Tokens};
+use crate::typed::{ReadTyped, SessionData, Typed};
 
 /// What the layer leaves in a request's extensions: the innermost slot, which knows those around.
 #[derive(Clone)]
@@ -29,6 +30,11 @@ fn find(extensions: &Extensions, key: TypeId) -> Result<(&Arc<Slot>, &Arc<Slot>)
     let Entry(within) = extensions.get().ok_or(Error::MissingLayer)?;
     let slot = within.chain().find(|slot| slot.shared.key == key);
     Ok((slot.ok_or(Error::MissingLayer)?, within))
+}
+
+/// The slot of the layer with this key, if the request came through it.
+pub(crate) fn slot_of(extensions: &Extensions, key: TypeId) -> Option<&Arc<Slot>> {
+    find(extensions, key).ok().map(|(slot, _)| slot)
 }
 
 /// What the layer with this key shares, or if there is none, the innermost layer.
@@ -90,6 +96,28 @@ impl FromHead for MergeSession {
     async fn resume(head: &RequestHead<'_>, key: TypeId) -> Result<Option<Self>, Error> {
         let session = Self::from_head(head, key).await?;
         Ok(Some(session).filter(|session| !session.is_new()))
+    }
+}
+
+impl<T: SessionData> FromHead for Typed<T> {
+    async fn from_head(head: &RequestHead<'_>, key: TypeId) -> Result<Self, Error> {
+        Self::from_session(Session::from_head(head, key).await?)
+    }
+
+    async fn resume(head: &RequestHead<'_>, key: TypeId) -> Result<Option<Self>, Error> {
+        let session = Session::resume(head, key).await?;
+        session.map(Self::from_session).transpose()
+    }
+}
+
+impl<T: SessionData> FromHead for ReadTyped<T> {
+    async fn from_head(head: &RequestHead<'_>, key: TypeId) -> Result<Self, Error> {
+        Self::from_session(&ReadSession::from_head(head, key).await?)
+    }
+
+    async fn resume(head: &RequestHead<'_>, key: TypeId) -> Result<Option<Self>, Error> {
+        let session = ReadSession::resume(head, key).await?;
+        session.as_ref().map(Self::from_session).transpose()
     }
 }
 
@@ -178,6 +206,12 @@ impl<K, T> Deref for Keyed<K, T> {
     }
 }
 
+impl<K, T> DerefMut for Keyed<K, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
 impl<K: 'static, T: FromHead> FromHead for Keyed<K, T> {
     async fn from_head(head: &RequestHead<'_>, _: TypeId) -> Result<Self, Error> {
         let inner = T::from_head(head, TypeId::of::<K>()).await?;
@@ -207,6 +241,7 @@ mod axum {
     use crate::rejection::SessionRejection;
     use crate::request::RequestHead;
     use crate::session::Session;
+    use crate::typed::{ReadTyped, SessionData, Typed};
 
     macro_rules! extractors {
         ($([$($generics:tt)*] $name:ty, $key:ty);* $(;)?) => {$(
@@ -245,10 +280,14 @@ mod axum {
         [] ReadSession, MainKey;
         [] MergeSession, MainKey;
         [] SessionHandle, MainKey;
+        [T: SessionData] Typed<T>, MainKey;
+        [T: SessionData] ReadTyped<T>, MainKey;
         [K: 'static] Keyed<K, Session>, K;
         [K: 'static] Keyed<K, ReadSession>, K;
         [K: 'static] Keyed<K, MergeSession>, K;
         [K: 'static] Keyed<K, SessionHandle>, K;
+        [K: 'static, T: SessionData] Keyed<K, Typed<T>>, K;
+        [K: 'static, T: SessionData] Keyed<K, ReadTyped<T>>, K;
     );
 
     impl IntoResponse for Error {

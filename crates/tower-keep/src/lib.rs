@@ -34,6 +34,7 @@
 //! | [`ReadSession`] | load | no |
 //! | [`MergeSession`] | load at extraction; save after the handler, merged with what others did | yes |
 //! | `Option<Session>`, `Option<ReadSession>` | as above; `None` without a stored session | as above |
+//! | [`Typed<T>`], [`ReadTyped<T>`] | as `Session` and `ReadSession`, for a type of the app's | as above |
 //! | [`SessionHandle`] | none until asked: for tasks that outlive the request | through a `Session` |
 //! | nothing | none | |
 //!
@@ -75,6 +76,7 @@ mod client_ip;
 mod config;
 pub mod cookie;
 mod csrf;
+mod deadline;
 #[cfg(feature = "encryption")]
 mod encryption;
 mod error;
@@ -89,6 +91,7 @@ mod memory;
 mod merge;
 mod migrating;
 mod observe;
+mod previous;
 mod read;
 #[cfg(feature = "axum")]
 mod rejection;
@@ -102,6 +105,7 @@ mod sweep;
 mod temp;
 mod tokens;
 mod transport;
+mod typed;
 
 pub use client_ip::{TrustedProxies, TrustedProxiesError};
 #[cfg(feature = "config")]
@@ -126,6 +130,7 @@ pub use merge::MergeSession;
 pub use migrating::MigratingStore;
 #[cfg(feature = "metrics")]
 pub use observe::{METRICS, Metric, MetricKind, describe_metrics};
+pub use previous::{PreviousUrlFuture, PreviousUrlLayer, PreviousUrlService, UrlFault};
 pub use read::ReadSession;
 #[cfg(feature = "axum")]
 pub use rejection::SessionRejection;
@@ -140,12 +145,13 @@ pub use temp::{
     TempSwept,
 };
 pub use tower_keep_core as core;
-pub use tower_keep_core::data::{AsKey, DataError, DataLimits, Key, Keys, Literal};
+pub use tower_keep_core::data::{AsKey, Codec, DataError, DataLimits, Key, Keys, Literal};
 pub use tower_keep_core::{
     Clock, DynStore, Limits, SessionId, SessionStore, StoreError, StoreErrorKind, Timestamp,
     UserCap, UserPage, WhenFull,
 };
 pub use transport::{HeaderTransport, Transport, TransportError};
+pub use typed::{ReadTyped, SessionData, Typed};
 
 /// Runs the examples of the README as tests.
 #[cfg(doctest)]

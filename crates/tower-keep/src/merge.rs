@@ -3,9 +3,11 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tower_keep_core::Timestamp;
 use tower_keep_core::data::{AsKey, DataError, Edit, Keys, MergeLog};
 
 use crate::error::Error;
@@ -64,6 +66,39 @@ impl MergeSession {
     #[doc(alias = "put")]
     pub fn insert<T: Serialize + ?Sized>(&self, key: impl AsKey, value: &T) -> Result<(), Error> {
         self.change(|log, edit| log.insert(edit, key, value))
+    }
+
+    /// Sets a value that is gone `ttl` from now; see [`Session::insert_for`].
+    ///
+    /// # Errors
+    /// As [`Session::insert_for`].
+    pub fn insert_for<T: Serialize + ?Sized>(
+        &self,
+        key: impl AsKey,
+        value: &T,
+        ttl: Duration,
+    ) -> Result<(), Error> {
+        self.change(|log, edit| log.insert_for(edit, key, value, ttl))
+    }
+
+    /// Sets a value that is gone from this instant on; see [`Session::insert_until`].
+    ///
+    /// # Errors
+    /// As [`Session::insert_for`].
+    pub fn insert_until<T: Serialize + ?Sized>(
+        &self,
+        key: impl AsKey,
+        value: &T,
+        until: Timestamp,
+    ) -> Result<(), Error> {
+        let slot = &self.session.slot;
+        slot.write(|work| {
+            if work.head().is_none() {
+                work.edit.assume_now(slot.shared.clock.now());
+            }
+            Ok(())
+        })?;
+        self.change(|log, edit| log.insert_until(edit, key, value, until))
     }
 
     /// Sets many values, or none of them if one cannot be set.

@@ -224,6 +224,7 @@ impl Session {
     pub fn invalidate(&self) -> Result<(), Error> {
         self.change_authority(|work| {
             work.edit.clear();
+            crate::previous::forget(&mut work.edit);
             work.set_user(None, false);
             work.asked.rotate = true;
             work.asked.forget_files = true;

@@ -253,7 +253,7 @@ impl Sessions {
 
     fn stored(&self, View { head, data, now }: View) -> StoredSession {
         StoredSession {
-            edit: Edit::new(data, self.shared.data),
+            edit: Edit::opened(data, self.shared.data, head.created_at, now),
             expires_in: head.deadline().since(now),
             head,
             is_current: false,

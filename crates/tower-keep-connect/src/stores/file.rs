@@ -24,6 +24,9 @@ pub(super) async fn open(
     if let Some(bytes) = config.max_data {
         builder = builder.max_data(bytes);
     }
+    if let Some(codec) = config.codec {
+        builder = builder.codec(codec);
+    }
     // It makes some hundred directories, if they are not there.
     let opened = tokio::task::spawn_blocking(|| builder.open()).await;
     let opened = match opened {

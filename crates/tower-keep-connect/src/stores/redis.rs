@@ -141,5 +141,8 @@ fn builder(config: &StoreConfig) -> Result<RedisStoreBuilder, ConnectError> {
     if let Some(bytes) = config.max_data {
         builder = builder.max_body(bytes);
     }
+    if let Some(codec) = config.codec {
+        builder = builder.codec(codec);
+    }
     Ok(builder)
 }

@@ -150,6 +150,10 @@ async fn an_option_that_the_store_does_not_have_is_named() {
         (memory().max_data(1), "max_data"),
         (StoreConfig::new("sqlite:keep.db").schema("s"), "schema"),
         (StoreConfig::new("sqlite:keep.db").capacity(1), "capacity"),
+        (
+            StoreConfig::new("sqlite:keep.db").codec(tower_keep::Codec::Json),
+            "codec",
+        ),
         (StoreConfig::new("redis://h").table("t"), "table"),
         (StoreConfig::new("postgres://h/d").prefix("p"), "prefix"),
     ] {

@@ -28,6 +28,7 @@ fn every_option_has_a_variable_and_a_field() {
         ("SESSION_STORE_PREFIX", "shop:", r#""prefix": "shop:""#),
         ("SESSION_STORE_TIMEOUT", "1m 30s", r#""timeout": "90s""#),
         ("SESSION_STORE_MAX_DATA", "4096", r#""max_data": 4096"#),
+        ("SESSION_STORE_CODEC", "json", r#""codec": "json""#),
         ("SESSION_STORE_CAPACITY", "100", r#""capacity": 100"#),
     ] {
         let config = from_vars(&[("SESSION_STORE", "memory:"), (variable, value)]).unwrap();
@@ -77,6 +78,10 @@ fn what_cannot_be_read_names_its_variable() {
         ("SESSION_STORE_MAX_CONNECTIONS", "-1"),
         ("SESSION_STORE_MAX_CONNECTIONS", "many"),
         ("SESSION_STORE_MAX_DATA", "64K"),
+        ("SESSION_STORE_CODEC", "JSON"),
+        ("SESSION_STORE_CODEC", "msgpack"),
+        #[cfg(not(feature = "messagepack"))]
+        ("SESSION_STORE_CODEC", "messagepack"),
         ("SESSION_STORE_CAPACITY", "1.5"),
         ("SESSION_DRIVER", "mongodb"),
     ] {
@@ -206,4 +211,24 @@ fn a_file_has_a_url_and_nothing_unknown() {
     }
     let nothing = from_json(r#"{ "url": "memory:", "table": null, "timeout": null }"#).unwrap();
     assert_eq!(nothing, format!("{:?}", StoreConfig::new("memory:")));
+}
+
+#[test]
+fn b14_messagepack_is_a_codec_where_the_build_has_it() {
+    let vars = [
+        ("SESSION_STORE", "file:x"),
+        ("SESSION_STORE_CODEC", "messagepack"),
+    ];
+    let config = from_vars(&vars);
+    let file = from_json(r#"{ "url": "file:x", "codec": "messagepack" }"#);
+    if cfg!(feature = "messagepack") {
+        let config = config.unwrap();
+        assert!(config.contains("codec: Some(MessagePack)"), "{config}");
+        assert_eq!(config, file.unwrap());
+    } else {
+        let error = config.unwrap_err().to_string();
+        let advice = "enable the feature `messagepack` of tower-keep-connect";
+        assert!(error.contains(advice), "{error}");
+        assert!(file.unwrap_err().to_string().contains(advice));
+    }
 }

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use smallvec::SmallVec;
 
 use super::blob::{self, Data, SYSTEM, is_system};
+use super::deadline::{Hidden, Moment};
 use super::decode::{Encoded, decode, encode};
 use super::error::DataError;
 use super::nested;
@@ -62,7 +63,11 @@ impl Default for DataLimits {
 /// ```
 #[derive(Clone)]
 pub struct Edit {
-    base: Data,
+    /// Without what is over.
+    pub(super) base: Data,
+    /// What was loaded, if something of it is over.
+    pub(super) hidden: Option<Box<Hidden>>,
+    pub(super) moment: Moment,
     /// Never repeats what `base` holds.
     pub(super) patch: Patch,
     /// The keys of the values that are for this request only. They are in `patch`, or equal what
@@ -74,10 +79,13 @@ pub struct Edit {
 }
 
 impl Edit {
-    /// Starts to work on data as it was loaded.
+    /// Starts to work on the data of a new session; on those of a stored one by
+    /// [`opened`](Self::opened).
     pub fn new(base: Data, limits: DataLimits) -> Self {
         Self {
             base,
+            hidden: None,
+            moment: Moment::default(),
             patch: Patch::default(),
             now: SmallVec::new(),
             limits,
@@ -104,7 +112,7 @@ impl Edit {
     }
 
     /// For the library: sets one of its own entries. `name` is chosen by code, never by input;
-    /// `flash` is taken.
+    /// `flash` and `deadlines` are taken.
     ///
     /// # Errors
     ///
@@ -174,7 +182,10 @@ impl Edit {
     pub fn into_parts(mut self) -> Result<(Data, Patch), DataError> {
         self.check_size()?;
         self.drop_now();
-        Ok((self.base, self.patch))
+        Ok(match self.hidden {
+            None => (self.base, self.patch),
+            Some(hidden) => hidden.join(self.patch),
+        })
     }
 
     /// The data to save, as [`into_patch`](Self::into_patch) would make it.
@@ -217,7 +228,12 @@ impl Edit {
         self.patch.value(key, || self.base.get(key))
     }
 
-    /// The value of an entry of the library's own. Most sessions have none.
+    /// Whether there are entries of the library's own. Most sessions have none.
+    pub(super) fn has_system(&self) -> bool {
+        self.base.has_system() || self.patch.has_system()
+    }
+
+    /// The value of an entry of the library's own.
     pub(super) fn system(&self, key: &str) -> Option<&[u8]> {
         self.patch.value(key, || {
             let base = self.base.has_system().then_some(&self.base);
@@ -226,7 +242,7 @@ impl Edit {
     }
 
     /// The top-level key whose value a key leads into; none if it is a top-level key itself.
-    fn parent<'k>(&self, key: Key<'k>) -> Option<&'k str> {
+    pub(super) fn parent<'k>(&self, key: Key<'k>) -> Option<&'k str> {
         key.parent().filter(|_| self.top(key.text()).is_none())
     }
 
@@ -295,6 +311,6 @@ impl fmt::Debug for Edit {
     }
 }
 
-fn system_key(name: &str) -> String {
+pub(super) fn system_key(name: &str) -> String {
     format!("{SYSTEM}{name}")
 }

@@ -59,6 +59,16 @@ pub enum DataError {
         /// What is wrong with it.
         fault: KeyFault,
     },
+    /// A deadline belongs to a whole top-level value. Give it to that one, or wrap the key in
+    /// `Literal` if its dots belong to the name.
+    #[error(
+        "session key `{key}` leads into a value and cannot have a deadline of its own: give one to \
+         the whole value, or wrap the key in `Literal` if the dots belong to the name"
+    )]
+    NestedDeadline {
+        /// The key.
+        key: String,
+    },
     /// An array index is more than one past the last element. Append at `len`, or use `push`.
     #[error("session key `{key}` holds {len} elements, so nothing can be written at index {index}")]
     Index {

@@ -29,7 +29,8 @@ pub(super) struct Mark {
 /// Flash values share the keys of the other values and are read like them. The key of a flash
 /// value is always one literal top-level key: dots in it separate nothing.
 ///
-/// [`insert`](Edit::insert) to exactly this key makes the value permanent; changes of it or inside
+/// [`insert`](Edit::insert) to exactly this key makes the value permanent,
+/// [`insert_for`](Edit::insert_for) one with a deadline; changes of it or inside
 /// of it by `increment`, `push` and longer paths leave it a flash value.
 impl Edit {
     /// Sets a value that is readable now and in the next request that opens the session.
@@ -68,6 +69,7 @@ impl Edit {
     pub(super) fn flash_encoded(&mut self, key: Key<'_>, value: Encoded) -> Result<(), DataError> {
         let key = self.set_literal(key, value)?;
         self.now.retain(|now| **now != *key);
+        self.forget_deadline(&key);
         self.mark_new(&[key]);
         Ok(())
     }
@@ -168,9 +170,13 @@ impl Edit {
         self.set_marks(&marks);
     }
 
-    /// Makes what is under a key no flash value.
+    /// Makes what is under a key no flash value, and one without a deadline.
     pub(super) fn unmark(&mut self, key: &str) {
         self.now.retain(|now| **now != *key);
+        if !self.has_system() {
+            return;
+        }
+        self.forget_deadline(key);
         if self.system(FLASH).is_some() {
             let mut marks = self.marks();
             marks.retain(|mark| mark.key != key);

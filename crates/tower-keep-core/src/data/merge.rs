@@ -5,15 +5,19 @@
 //! had it run on them: the same steps, and everything that it has seen on the way was the same.
 //! So a commit of it is as if the request had begun after the other's commit.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::deadline::Deadline;
 use super::decode::{Encoded, encode};
-use super::edit::Edit;
+use super::edit::{Edit, system_key};
 use super::error::{DataError, Kind};
 use super::flash::Mark;
 use super::path::{AsKey, Key, Keys, Literal};
-use super::raw;
+use super::raw::{self, Buf};
+use crate::time::Timestamp;
 
 /// What one request has read and written, in order.
 ///
@@ -52,6 +56,9 @@ enum Step {
     ReadArray(Box<str>),
     ReadAll,
     Insert(Name, Encoded),
+    InsertDated(Name, Encoded, Deadline),
+    /// An entry of the library's own, as it is then.
+    System(Box<str>, Option<Buf>),
     Remove(Name),
     Push(Name, Encoded),
     Add(Name, i64),
@@ -138,6 +145,55 @@ impl MergeLog {
         let value = encode(key.text(), value)?;
         self.saw_place(edit, key);
         self.step(edit, Some(key), Step::Insert(Name::of(key), value))
+    }
+
+    /// Sets a value that is gone this long after the data were opened.
+    ///
+    /// # Errors
+    ///
+    /// As [`Edit::insert_for`].
+    pub fn insert_for<T: Serialize + ?Sized>(
+        &mut self,
+        edit: &mut Edit,
+        key: impl AsKey,
+        value: &T,
+        ttl: Duration,
+    ) -> Result<(), DataError> {
+        self.insert_dated(edit, key.as_key(), value, edit.deadline_in(ttl))
+    }
+
+    /// Sets a value that is gone from this instant on, by the store's clock.
+    ///
+    /// # Errors
+    ///
+    /// As [`Edit::insert_for`].
+    pub fn insert_until<T: Serialize + ?Sized>(
+        &mut self,
+        edit: &mut Edit,
+        key: impl AsKey,
+        value: &T,
+        until: Timestamp,
+    ) -> Result<(), DataError> {
+        self.insert_dated(edit, key.as_key(), value, Deadline::At(until))
+    }
+
+    fn insert_dated<T: Serialize + ?Sized>(
+        &mut self,
+        edit: &mut Edit,
+        key: Key<'_>,
+        value: &T,
+        deadline: Deadline,
+    ) -> Result<(), DataError> {
+        let value = encode(key.text(), value)?;
+        let step = Step::InsertDated(Name::of(key), value, deadline);
+        self.step(edit, Some(key), step)
+    }
+
+    /// For the library: notes that one of its own entries was set or removed, and how it is now.
+    pub fn wrote_system(&mut self, edit: &Edit, name: &str) {
+        let key = system_key(name);
+        let json = edit.system(&key).map(Buf::from_slice);
+        self.steps.push(Step::System(key.into(), json));
     }
 
     /// Sets several values in turn, all of them or, on an error, none.
@@ -343,6 +399,16 @@ impl Step {
     fn make(&self, edit: &mut Edit) -> Result<(), DataError> {
         match self {
             Self::Read(_) | Self::ReadArray(_) | Self::ReadAll => Ok(()),
+            Self::InsertDated(name, value, deadline) => {
+                edit.insert_dated(name.key(), value.clone(), *deadline)
+            }
+            Self::System(key, json) => {
+                match json {
+                    Some(json) => edit.set(key, json.clone()),
+                    None => edit.unset(key),
+                }
+                Ok(())
+            }
             Self::Insert(name, value) => edit.insert_encoded(name.key(), value.clone()),
             Self::Remove(name) => {
                 edit.drop_value(name.key());

@@ -4,12 +4,16 @@
 //! comes out of it is a [`Patch`], or nothing if nothing has changed.
 
 mod blob;
+mod body;
+mod deadline;
 mod decode;
 mod edit;
 mod error;
 mod flash;
 mod json;
 mod merge;
+#[cfg(feature = "messagepack")]
+mod messagepack;
 mod nested;
 mod patch;
 mod path;
@@ -18,6 +22,7 @@ mod read;
 mod write;
 
 pub use blob::Data;
+pub use body::Codec;
 pub use edit::{DataLimits, Edit};
 pub use error::{DataError, KeyFault, Kind};
 pub use merge::MergeLog;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
-use super::blob::{Data, text};
+use super::blob::{Data, is_system, text};
 use super::raw::Buf;
 
 /// The changes that turn one [`Data`] into another: new JSON text or removal, by top-level key.
@@ -39,6 +39,16 @@ impl Patch {
         self.changes
             .iter()
             .map(|(key, value)| (key.as_slice(), value.as_deref()))
+    }
+
+    /// Whether a key changes.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.find(key).is_ok()
+    }
+
+    /// Whether entries of the library's own change; they come first.
+    pub(super) fn has_system(&self) -> bool {
+        self.entries().next().is_some_and(|(key, _)| is_system(key))
     }
 
     /// What this adds at most to the loaded form of the data.

@@ -16,7 +16,7 @@ impl Edit {
     ///
     /// On the way of a path, missing maps are created and a scalar, `null` included, is replaced
     /// by a map. In an array an index up to its length sets or appends an element. A flash value
-    /// of exactly this key becomes a permanent one.
+    /// of exactly this key becomes a permanent one, and one with a deadline loses it.
     ///
     /// # Errors
     ///
@@ -106,6 +106,7 @@ impl Edit {
             self.unset(&key);
         }
         self.forget_flashes();
+        self.forget_deadlines();
     }
 
     /// Appends an element to an array. A missing value or `null` counts as an empty array.

@@ -165,3 +165,66 @@ async fn a_full_server_is_full_and_keeps_what_it_has() {
     let created = store.create(&new_session()).await.unwrap();
     assert!(matches!(created, Created::Done(_)), "{created:?}");
 }
+
+/// What stands in the field of the data.
+#[cfg(feature = "messagepack")]
+async fn body(key: &str) -> Vec<u8> {
+    let mut hget = redis::cmd("HGET");
+    hget.arg(key)
+        .arg("d")
+        .query_async(&mut raw().await)
+        .await
+        .unwrap()
+}
+
+#[cfg(feature = "messagepack")]
+#[tokio::test]
+async fn b14_the_codec_may_be_changed_back_and_forth() {
+    use tower_keep_core::data::{Codec, DataLimits, Edit};
+    use tower_keep_core::{Finish, Finished, HeadChange, Op, Owner, Put};
+    let prefix = prefix();
+    let store = async |codec| {
+        let builder = RedisStore::builder().prefix(&prefix).codec(codec);
+        builder.connect(shared_url()).await.unwrap()
+    };
+    let [json, packed] = [store(Codec::Json).await, store(Codec::MessagePack).await];
+    let mut new = new_session();
+    new.data = Data::from_json(br#"{"data":{"n":1e400},"keep":{"x":1}}"#, 100).unwrap();
+    packed.create(&new).await.unwrap();
+    let key = format!("{prefix}{{{}}}", new.id);
+    assert_eq!(body(&key).await, new.data.to_body(Codec::MessagePack));
+    let mut expected = new.data.clone();
+    for (step, (writer, codec)) in [(&json, Codec::Json), (&packed, Codec::MessagePack)]
+        .into_iter()
+        .cycle()
+        .take(4)
+        .enumerate()
+    {
+        let owner = Owner::unique();
+        let open = Open {
+            lease: Some((owner, Duration::from_secs(10))),
+            ..reading(&new)
+        };
+        let Opened::Granted(view) = writer.open(&open).await.unwrap() else {
+            panic!("it is not free");
+        };
+        assert_eq!(view.data, expected);
+        let mut edit = Edit::new(view.data, DataLimits::default());
+        edit.insert("step", &step).unwrap();
+        expected = edit.into_data().unwrap();
+        let finish = Finish {
+            id: new.id,
+            owner,
+            version: view.head.version,
+            commit: CommitId::unique(),
+            op: Op::Put(Put {
+                head: HeadChange::default(),
+                data: Some(expected.clone()),
+            }),
+            next: None,
+        };
+        let finished = writer.finish(&finish).await.unwrap();
+        assert!(matches!(finished, Finished::Done { .. }), "{finished:?}");
+        assert_eq!(body(&key).await, expected.to_body(codec));
+    }
+}

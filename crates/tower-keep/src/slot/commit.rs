@@ -124,6 +124,7 @@ pub(super) async fn save(shared: &Arc<Shared>, work: Work, wait: Duration) -> Re
 }
 
 async fn save_within(shared: &Arc<Shared>, mut work: Work, wait: Duration) -> Result<Saved, Error> {
+    work.pending.check()?;
     work.note_client()?;
     let doomed = work.doomed.take();
     match (&work.origin, work.grant.take()) {

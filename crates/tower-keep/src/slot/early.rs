@@ -58,7 +58,8 @@ impl Slot {
                 if !self.responds && work.needs_response() {
                     return Err(Error::NeedsResponse);
                 }
-                let early = work.committed_early(self.shared.data)?;
+                work.pending.check()?;
+                let early = work.committed_early()?;
                 let work = std::mem::replace(&mut **work, early);
                 if !work.discarded {
                     let (shared, wait) = (self.shared.clone(), self.wait());

@@ -43,8 +43,10 @@ impl Slot {
         };
         // A reader has aged the flash messages it sees, without a note.
         let (data, _) = work.edit.clone().into_parts()?;
-        let head = work.head().ok_or(Error::Closed)?;
-        work.edit = edit_of(&self.shared, data, head);
+        let Origin::Live(head, now) = &work.origin else {
+            return Err(Error::Closed);
+        };
+        work.edit = edit_of(&self.shared, data, head, *now);
         let mut log = MergeLog::default();
         if !only_peeks {
             log.age_flash(&mut work.edit);
@@ -61,11 +63,12 @@ impl Slot {
         };
         let (was, _) = before.edit.clone().into_parts()?;
         let (is, _) = work.edit.clone().into_parts()?;
-        let (Some(before_head), Some(head)) = (before.head(), work.head()) else {
+        let (Origin::Live(loaded, now), Some(head)) = (&before.origin, work.head()) else {
             return Err(Conflict::Changed.into());
         };
-        let was = edit_of(&self.shared, was, before_head);
-        let is = edit_of(&self.shared, is, head);
+        // What is over is judged at one moment for the whole request.
+        let was = edit_of(&self.shared, was, loaded, *now);
+        let is = edit_of(&self.shared, is, head, *now);
         let merged = merging.log.replay(was, is)?;
         work.edit = merged.ok_or_else(|| self.shared.conflict(Conflict::Outdated))?;
         work.discarded = before.discarded;
@@ -98,6 +101,7 @@ pub(super) async fn save(shared: &Arc<Shared>, work: Work, wait: Duration) -> Re
         shared: shared.clone(),
         merging,
         head,
+        now,
         edit,
     };
     let (head, now) = if shared.is_local() {
@@ -119,9 +123,9 @@ pub(super) async fn save(shared: &Arc<Shared>, work: Work, wait: Duration) -> Re
     })
 }
 
-/// The data of a session, to be changed.
-fn edit_of(shared: &Shared, data: Data, head: &Head) -> Edit {
-    Edit::new(data, shared.data).at_version(head.version)
+/// The data of a stored session, to be changed by a request that opened it at this moment.
+pub(super) fn edit_of(shared: &Shared, data: Data, head: &Head, now: Timestamp) -> Edit {
+    Edit::opened(data, shared.data, head.created_at, now).at_version(head.version)
 }
 
 struct Merge {
@@ -129,6 +133,7 @@ struct Merge {
     merging: Box<Merging>,
     /// As it was loaded.
     head: Head,
+    now: Timestamp,
     edit: Edit,
 }
 
@@ -184,8 +189,8 @@ impl Merge {
             drop(data);
             self.edit
         } else {
-            let was = edit_of(shared, self.edit.into_parts()?.0, &self.head);
-            let is = edit_of(shared, data, &head);
+            let was = edit_of(shared, self.edit.into_parts()?.0, &self.head, self.now);
+            let is = edit_of(shared, data, &head, self.now);
             let merged = self.merging.log.replay(was, is)?;
             merged.ok_or_else(|| shared.conflict(Conflict::Outdated))?
         };

@@ -10,6 +10,7 @@ use tower_keep_core::data::{Data, Edit};
 use tower_keep_core::{Opened, SessionId, SessionStore, StoreError, StoreErrorKind, Token, View};
 use tracing::{Instrument, debug, debug_span, warn};
 
+use super::merge::edit_of;
 use super::work::{Absence, Asked, Origin, Work};
 use super::{Identity, Slot, State};
 use crate::error::{Conflict, Error};
@@ -17,6 +18,7 @@ use crate::fingerprint::Print;
 use crate::lock::Grant;
 use crate::request::{RequestHead, RequestInfo};
 use crate::shared::{Shared, Which};
+use crate::typed::Pending;
 
 /// What an open session may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -223,11 +225,12 @@ impl Slot {
         };
         let info = head.filter(|_| shared.on_error.is_some());
         let writes = mode != Mode::Read;
+        let edit = match &found.origin {
+            Origin::Live(head, now) => edit_of(shared, found.data, head, *now),
+            Origin::None(_) => Edit::new(found.data, shared.data),
+        };
         Work {
-            edit: Edit::new(found.data, shared.data).at_version(match &found.origin {
-                Origin::Live(head, _) => head.version,
-                Origin::None(_) => 0,
-            }),
+            edit,
             // Without a stored session there is nothing to merge with.
             mode: match (mode, &found.origin) {
                 (Mode::Merge, Origin::None(_)) => Mode::Write,
@@ -238,6 +241,7 @@ impl Slot {
             grant: found.grant,
             merging: None,
             asked: Asked::default(),
+            pending: Pending::default(),
             doomed: None,
             token: found.token,
             client: head.filter(|_| writes).and_then(|head| shared.client(head)),

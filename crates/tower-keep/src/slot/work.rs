@@ -16,6 +16,7 @@ use crate::fingerprint::Print;
 use crate::lock::Grant;
 use crate::request::RequestInfo;
 use crate::shared::Shared;
+use crate::typed::Pending;
 
 /// Why a request has no session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -104,6 +105,8 @@ pub(crate) struct Work {
     /// There is something exactly in [`Mode::Merge`].
     pub(super) merging: Option<Box<Merging>>,
     pub(crate) asked: Asked,
+    /// What `Typed` values have not written yet.
+    pub(crate) pending: Pending,
     /// A session to destroy at the commit, held as well.
     pub(super) doomed: Option<(View, Grant)>,
     /// The cookie that opened it.
@@ -285,25 +288,40 @@ impl Work {
         absence.conflict().filter(|_| !login)
     }
 
+    /// One of the library's own entries was set or removed.
+    pub(crate) fn wrote_system(&mut self, name: &str) {
+        if let Some(merging) = &mut self.merging {
+            merging.log.wrote_system(&self.edit, name);
+        }
+    }
+
+    /// Whether a commit of this request keeps what is written now, without starting a session for
+    /// it.
+    pub(crate) fn will_be_saved(&self) -> bool {
+        let has_session = self.head().is_some() || self.starts_session();
+        self.is_writable() && self.writes && !self.discarded && has_session
+    }
+
     /// Whether the commit would make a cookie that somebody must be told.
     pub(super) fn needs_response(&self) -> bool {
         self.starts_session() || (self.head().is_some() && self.rotates())
     }
 
     /// What stays to be looked at while this is committed before the request's end.
-    pub(super) fn committed_early(&self, limits: DataLimits) -> Result<Self, DataError> {
+    pub(super) fn committed_early(&self) -> Result<Self, DataError> {
         let origin = match &self.origin {
             Origin::Live(head, now) => Origin::Live(head.clone(), *now),
             Origin::None(absence) => Origin::None(*absence),
         };
         Ok(Self {
-            edit: Edit::new(self.edit.clone().into_data()?, limits),
+            edit: self.edit.saved()?,
             origin,
             mode: Mode::Closed,
             writes: false,
             grant: None,
             merging: None,
             asked: Asked::default(),
+            pending: Pending::default(),
             doomed: None,
             token: None,
             client: None,

@@ -12,6 +12,7 @@ pub mod csrf;
 pub mod frames;
 pub mod http;
 pub mod look;
+pub mod steps;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
