@@ -15,12 +15,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::response::Html;
 use axum::routing::get;
 use common::{Backend, Client, Gates, MINUTE, Stop, app, id_of, settle, start};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 use tower_keep::{
-    Error, MemoryStore, MergeSession, ReadSession, Session, SessionHandle, StoreErrorKind,
+    Error, MemoryStore, MergeSession, PreviousUrlLayer, ReadSession, Session, SessionHandle,
+    StoreErrorKind,
 };
 use tower_keep_testkit::{Fault, NetworkStore, Script, TestClient, Verb, seed_or};
 
@@ -542,6 +544,69 @@ async fn b16_a_handle_of_before_the_login_does_not_merge_into_it() {
         assert_eq!(
             backend.data(id_of(&client))["data"],
             json!({"n": 1, "log": ["done"]})
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn b16_deadlines_are_judged_at_one_moment_of_the_request() {
+    for backend in Backend::both() {
+        let gates = Gates::default();
+        let code = async |s: MergeSession, _: Stop| -> Result<String, Error> {
+            let code: Option<String> = s.get("code")?;
+            s.insert_for("seen", &true, MINUTE)?;
+            Ok(code.unwrap_or_default())
+        };
+        let start_code = async |s: Session| s.insert_for("code", "2718", MINUTE);
+        let routes = Router::new()
+            .route("/start", get(start_code))
+            .route("/code/{gate}", get(code))
+            .with_state(gates.clone());
+        let client = backend.client(app(gates.clone()).merge(routes));
+        client.get("/start").await;
+        let late = start(&client.fork(), "/code/a");
+        settle().await;
+        // It is over for whoever comes now, and still there for who came before.
+        backend.clock.advance(MINUTE);
+        assert_eq!(client.get("/add").await.text(), "1");
+        gates.at("a").open();
+        // The other's commit has removed what this one has read.
+        assert_eq!(late.await.unwrap().status(), 409);
+        assert_eq!(client.get("/code/a").await.text(), "");
+        let seen = backend.data(id_of(&client))["data"]["seen"].clone();
+        assert_eq!(seen, true);
+        backend.clock.advance(MINUTE);
+        client.get("/add").await;
+        let seen = backend.data(id_of(&client))["data"]["seen"].clone();
+        assert_eq!(seen, Value::Null);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn b16_the_previous_url_goes_with_the_merge() {
+    for backend in Backend::both() {
+        let gates = Gates::default();
+        let page = async |s: MergeSession, _: Stop| -> Result<Html<&str>, Error> {
+            s.increment("views", 1)?;
+            Ok(Html("a page"))
+        };
+        let back = async |s: ReadSession| s.previous_url().map(Option::unwrap_or_default);
+        let routes = Router::new()
+            .route("/page/{gate}", get(page))
+            .layer(PreviousUrlLayer::new())
+            .route("/back", get(back))
+            .with_state(gates.clone());
+        let client = backend.client(app(gates.clone()).merge(routes));
+        client.get("/add").await;
+        let shown = start(&client.fork(), "/page/a");
+        settle().await;
+        client.get("/add").await;
+        gates.at("a").open();
+        assert_eq!(shown.await.unwrap().status(), 200);
+        assert_eq!(client.get("/back").await.text(), "/page/a");
+        assert_eq!(
+            backend.data(id_of(&client))["data"],
+            json!({"n": 2, "views": 1})
         );
     }
 }
