@@ -14,7 +14,7 @@ use tower_keep_core::{
     UserCap, View,
 };
 
-use crate::client_ip::peer_ip;
+use crate::client_ip::ClientIp;
 use crate::error::{Conflict, Error};
 use crate::events::Events;
 use crate::fingerprint::{FingerprintConfig, Print};
@@ -27,7 +27,6 @@ use crate::transport::Carrier;
 
 pub(crate) type Predicate = Box<dyn Fn(&RequestHead<'_>) -> bool + Send + Sync>;
 pub(crate) type OnError = Box<dyn Fn(&Error, &RequestInfo) -> Response<Bytes> + Send + Sync>;
-pub(crate) type ClientIp = Box<dyn Fn(&RequestHead<'_>) -> Option<IpAddr> + Send + Sync>;
 
 /// How long sessions live.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +84,7 @@ pub(crate) struct Shared {
     pub(crate) commit_when: Box<dyn Fn(StatusCode) -> bool + Send + Sync>,
     pub(crate) skip: Option<Predicate>,
     pub(crate) lock_for: Option<Predicate>,
-    pub(crate) client_ip: Option<ClientIp>,
+    pub(crate) client_ip: ClientIp,
     pub(crate) fingerprint: Option<FingerprintConfig>,
     pub(crate) on_error: Option<OnError>,
     pub(crate) lottery: Option<Lottery>,
@@ -225,10 +224,7 @@ impl Shared {
 
     /// The client's address, if it is known.
     pub(crate) fn ip(&self, head: &RequestHead<'_>) -> Option<IpAddr> {
-        match &self.client_ip {
-            Some(ip) => ip(head),
-            None => peer_ip(head.extensions),
-        }
+        self.client_ip.of(head)
     }
 
     /// What the client looks like, where sessions are bound to that.

@@ -7,18 +7,18 @@
     reason = "the helpers of tests are tests too"
 )]
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use common::{Client, Gates, app};
+#[cfg(feature = "temp")]
+use tower_keep::TempStorage;
 use tower_keep::cookie::{CookieConfig, CookiePolicy, SameSite};
 use tower_keep::keys::KeyRing;
 use tower_keep::{
-    ConfigError, DataLimits, LayerConfigError, LockConfig, Lottery, MemoryStore, SessionConfig,
-    SessionLayer, SessionLayerBuilder, Transport, UserCap,
+    ConfigError, DataLimits, FingerprintConfig, IpBinding, LockConfig, Lottery, MemoryStore,
+    OnMismatch, SessionConfig, SessionLayer, SessionLayerBuilder, Transport, TrustedProxies,
+    UserCap,
 };
 
 const CODE: &[&str] = &[];
@@ -34,6 +34,13 @@ const COOKIE: &[&str] = &[
     "cookie_policy",
     "dev_http",
 ];
+const PRINT: &[&str] = &[
+    "fingerprint",
+    "fingerprint_user_agent",
+    "fingerprint_accept_language",
+    "fingerprint_ip",
+];
+const TEMP: &[&str] = &["temp_dir", "temp_max_bytes", "temp_max_files"];
 const LOCKS: &[&str] = &[
     "lock_lease",
     "lock_hold",
@@ -75,7 +82,16 @@ const BUILDER: &[(&str, &[&str])] = &[
     ("skip", CODE),
     ("lock_for", CODE),
     ("client_ip", CODE),
+    (
+        "trusted_proxies",
+        &["trusted_proxies", "trusted_proxies_header"],
+    ),
+    ("fingerprint", PRINT),
     ("on_error", CODE),
+    ("on_event", CODE),
+    ("event_capacity", &["event_capacity"]),
+    ("check_ended_every", &["check_ended_every"]),
+    ("temp_storage", TEMP),
     ("lottery", &["lottery"]),
     ("build", CODE),
 ];
@@ -218,15 +234,33 @@ const FULL: &str = r#"
     lock_store_timeout = "1s"
     data_max_size = 1000
     data_max_key = 100
+    trusted_proxies = ["10.0.0.0/8", "2001:db8::1"]
+    trusted_proxies_header = "forwarded"
+    fingerprint = "destroy"
+    fingerprint_user_agent = false
+    fingerprint_accept_language = true
+    fingerprint_ip = "24/64"
+    event_capacity = 64
+    check_ended_every = "5s"
     lottery = "1/50"
     sweep_interval = "1m"
 "#;
+
+/// Those that need a feature.
+#[cfg(feature = "temp")]
+const WITH_TEMP: &str = r#"
+    temp_dir = "/var/lib/shop/tmp"
+    temp_max_bytes = 1000000
+    temp_max_files = 10
+"#;
+#[cfg(not(feature = "temp"))]
+const WITH_TEMP: &str = "";
 
 /// The same by the builder.
 fn full() -> SessionLayerBuilder {
     let secs = Duration::from_secs;
     let (minute, hour, day) = (secs(60), secs(3_600), secs(86_400));
-    SessionLayer::builder(MemoryStore::new())
+    let builder = SessionLayer::builder(MemoryStore::new())
         .cookie(
             CookieConfig::new()
                 .name("__Secure-shop")
@@ -261,7 +295,28 @@ fn full() -> SessionLayerBuilder {
             max_key: 100,
             max_size: 1_000,
         })
-        .lottery(Lottery::new(1, 50))
+        .trusted_proxies(
+            TrustedProxies::new(["10.0.0.0/8", "2001:db8::1"])
+                .unwrap()
+                .forwarded(),
+        )
+        .fingerprint(
+            FingerprintConfig::new()
+                .user_agent(false)
+                .accept_language(true)
+                .ip(IpBinding::Prefix { v4: 24, v6: 64 })
+                .on_mismatch(OnMismatch::Destroy),
+        )
+        .event_capacity(64)
+        .check_ended_every(secs(5))
+        .lottery(Lottery::new(1, 50));
+    #[cfg(feature = "temp")]
+    let builder = builder.temp_storage(
+        TempStorage::new("/var/lib/shop/tmp")
+            .max_bytes(1_000_000)
+            .max_files(10),
+    );
+    builder
 }
 
 fn built(config: &SessionConfig) -> String {
@@ -292,12 +347,13 @@ fn vars(table: &toml::Table) -> Vec<(String, String)> {
 
 #[test]
 fn e6_toml_json_and_the_environment_say_the_same_as_the_builder() {
-    let table: toml::Table = toml::from_str(FULL).unwrap();
+    let full_toml = format!("{FULL}{WITH_TEMP}");
+    let table: toml::Table = toml::from_str(&full_toml).unwrap();
     let expected = format!("{:#?}", full());
     let by_default = format!("{:#?}", SessionLayer::builder(MemoryStore::new()));
     assert_ne!(expected, by_default);
 
-    let by_toml: SessionConfig = toml::from_str(FULL).unwrap();
+    let by_toml: SessionConfig = toml::from_str(&full_toml).unwrap();
     let json = serde_json::to_string(&table).unwrap();
     let by_json: SessionConfig = serde_json::from_str(&json).unwrap();
     let by_vars = SessionConfig::from_vars(vars(&table)).unwrap();
@@ -312,7 +368,8 @@ fn e6_toml_json_and_the_environment_say_the_same_as_the_builder() {
     let more = "transport_header = 1\ntransport_response_header = 1\ntoken_keys_file = 1";
     let others: toml::Table = toml::from_str(more).unwrap();
     let mut all: BTreeSet<_> = table.keys().chain(others.keys()).cloned().collect();
-    all.extend(AROUND.iter().map(|option| (*option).to_owned()));
+    let elsewhere = AROUND.iter().chain(TEMP);
+    all.extend(elsewhere.map(|option| (*option).to_owned()));
     assert_eq!(all, options(), "an option that is not tested here");
     for option in table.keys() {
         let same = ["dev_http", "transport", "cookie_secure", "sweep_interval"];
@@ -356,70 +413,45 @@ fn e6_transports_and_plain_http() {
 }
 
 #[test]
-fn e6_what_is_unknown_or_unreadable_is_an_error_that_names_it() {
-    for (variable, value, words) in [
+fn e6_proxies_and_fingerprints() {
+    let config = |toml: &str| toml::from_str::<SessionConfig>(toml).unwrap();
+    let shown = |layer: SessionLayerBuilder| format!("{layer:#?}");
+    let trusting = |networks: &[&str]| {
+        let proxies = TrustedProxies::new(networks).unwrap();
+        shown(SessionLayer::builder(MemoryStore::new()).trusted_proxies(proxies))
+    };
+    let bound = |print| shown(SessionLayer::builder(MemoryStore::new()).fingerprint(print));
+    let print = FingerprintConfig::new;
+    for (toml, by_hand) in [
+        ("trusted_proxies = '10.0.0.1'", trusting(&["10.0.0.1"])),
         (
-            "SESSION_IDLE_TIMEUOT",
-            "30m",
-            &["SESSION_IDLE_TIMEUOT", "IDLE_TIMEOUT"][..],
-        ),
-        ("SESSION_cookie_name", "id", &["SESSION_cookie_name"]),
-        ("SESSION_", "", &["`SESSION_`"]),
-        ("SESSION_STORED", "x", &["SESSION_STORED"]),
-        (
-            "SESSION_IDLE_TIMEOUT",
-            "30",
-            &["SESSION_IDLE_TIMEOUT", "a unit"],
-        ),
-        (
-            "SESSION_IDLE_TIMEOUT",
-            "soon",
-            &["SESSION_IDLE_TIMEOUT", "a number"],
+            "trusted_proxies = '10.0.0.0/8, ::1'",
+            trusting(&["10.0.0.0/8", "::1"]),
         ),
         (
-            "SESSION_COOKIE_SECURE",
-            "maybe",
-            &["SESSION_COOKIE_SECURE", "yes"],
+            "trusted_proxies = ['::1']\ntrusted_proxies_header = 'x-forwarded-for'",
+            trusting(&["::1"]),
+        ),
+        ("trusted_proxies = []", trusting(&[])),
+        ("fingerprint = 'refuse'", bound(print())),
+        (
+            "fingerprint = 'refuse'\nfingerprint_ip = 'strict'",
+            bound(print().ip(IpBinding::Strict)),
         ),
         (
-            "SESSION_COOKIE_SAME_SITE",
-            "Lax",
-            &["SESSION_COOKIE_SAME_SITE", "`lax`"],
+            "fingerprint = 'refuse'\nfingerprint_ip = 'relaxed'",
+            bound(print()),
         ),
         (
-            "SESSION_LOCK_COHORT",
-            "-1",
-            &["SESSION_LOCK_COHORT", "digit"],
+            "fingerprint = 'destroy'\nfingerprint_ip = '32/128'",
+            bound(
+                print()
+                    .on_mismatch(OnMismatch::Destroy)
+                    .ip(IpBinding::Prefix { v4: 32, v6: 128 }),
+            ),
         ),
-        (
-            "SESSION_LOCK_COHORT",
-            "4294967296",
-            &["SESSION_LOCK_COHORT", "large"],
-        ),
-        ("SESSION_USER_CAP", "0", &["SESSION_USER_CAP"]),
-        ("SESSION_USER_CAP", "two", &["SESSION_USER_CAP", "digit"]),
-        ("SESSION_LOTTERY", "2", &["SESSION_LOTTERY", "2/100"]),
-        ("SESSION_LOTTERY", "3/2", &["SESSION_LOTTERY", "2/100"]),
-        ("SESSION_LOTTERY", "0/0", &["SESSION_LOTTERY", "2/100"]),
     ] {
-        let error = SessionConfig::from_vars([(variable, value)])
-            .unwrap_err()
-            .to_string();
-        for word in words {
-            assert!(error.contains(word), "{word:?} not in {error:?}");
-        }
-    }
-    for (toml, word) in [
-        ("idle_timeuot = '30m'", "idle_timeuot"),
-        ("idle_timeout = 30", "a number and a unit"),
-        ("cookie_secure = 'yes'", "boolean"),
-        ("cookie_policy = 'never'", "never"),
-        ("user_cap = 0", "nonzero"),
-        ("token_keys = 7", "keys must be text"),
-        ("token_keys = [true]", "keys must be text"),
-    ] {
-        let error = toml::from_str::<SessionConfig>(toml).unwrap_err();
-        assert!(error.message().contains(word), "{word:?} not in {error}");
+        assert_eq!(built(&config(toml)), by_hand, "{toml}");
     }
 }
 
@@ -438,146 +470,4 @@ fn e6_others_variables_and_empty_ones_are_passed_over() {
     ]);
     let by_default = format!("{:#?}", SessionLayer::builder(MemoryStore::new()));
     assert_eq!(built(&config.unwrap()), by_default);
-}
-
-#[test]
-fn e6_what_contradicts_is_an_error_that_names_it() {
-    let keys = format!("token_keys = '{HEX}'");
-    for (toml, option) in [
-        ("dev_http = true\ncookie_secure = true", "cookie_secure"),
-        ("transport = 'bearer'\ncookie_name = 'id'", "cookie_name"),
-        (
-            "transport = 'bearer'\ncookie_secure = true",
-            "cookie_secure",
-        ),
-        ("transport = 'bearer'\ndev_http = false", "dev_http"),
-        ("transport = 'header'", "transport"),
-        ("transport_header = 'x-auth'", "transport_header"),
-        (
-            "transport = 'bearer'\ntransport_header = 'x-auth'",
-            "transport_header",
-        ),
-        (
-            "transport_response_header = 'x-auth'",
-            "transport_response_header",
-        ),
-        ("accept_unsigned_tokens = true", "accept_unsigned_tokens"),
-        ("accept_plaintext = true", "accept_plaintext"),
-        ("user_cap_when_full = 'refuse'", "user_cap_when_full"),
-        (&format!("{keys}\ntoken_keys_file = 'keys'"), "token_keys"),
-    ] {
-        let config: SessionConfig = toml::from_str(toml).unwrap();
-        let error = config.builder(MemoryStore::new()).unwrap_err();
-        let ConfigError::Contradiction { option: named, .. } = error else {
-            panic!("{toml}: {error}");
-        };
-        assert_eq!(named, option, "{toml}");
-    }
-    // What the builder finds by itself it says itself.
-    for toml in [
-        "lock_wait = '1s'",
-        "idle_timeout = '0s'",
-        "cookie_path = 'shop'",
-    ] {
-        let config: SessionConfig = toml::from_str(toml).unwrap();
-        let built = config.builder(MemoryStore::new()).unwrap().build();
-        assert!(built.is_err(), "{toml}");
-    }
-    let host: SessionConfig = toml::from_str("dev_http = true\ncookie_name = '__Host-id'").unwrap();
-    let error = host
-        .builder(MemoryStore::new())
-        .unwrap()
-        .build()
-        .unwrap_err();
-    assert!(matches!(error, LayerConfigError::Cookie(_)));
-}
-
-#[tokio::test]
-async fn e6_keys_come_from_text_or_files_and_are_never_shown() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("keys");
-    std::fs::write(&file, format!("{HEX}\n{OLD}\n")).unwrap();
-    let by_text = SessionConfig::from_vars([("SESSION_TOKEN_KEYS", format!("{HEX},{OLD}"))]);
-    let by_file = SessionConfig::from_vars([("SESSION_TOKEN_KEYS_FILE", &file)]);
-    let (by_text, by_file) = (by_text.unwrap(), by_file.unwrap());
-    let shown = format!("{by_text:?} {by_file:?} {}", built(&by_text));
-    assert!(
-        !shown.contains(&HEX[..8]) && !shown.contains("BASE64"),
-        "{shown}"
-    );
-
-    // They are the same keys: what one layer signs the other takes.
-    let store = MemoryStore::new();
-    let layer = |config: &SessionConfig| config.builder(store.clone()).unwrap().build().unwrap();
-    let started = layer(&by_text)
-        .sessions()
-        .create(Some("ann"), [("n", 1)])
-        .await
-        .unwrap();
-    let client = Client::with_body(app(Gates::default()).layer(layer(&by_file)));
-    client.set_cookie("__Host-id", &started.token);
-    assert_eq!(client.get("/who").await.text(), "ann 1");
-
-    for short in [&HEX[..60], "hunter2-hunter2", "!"] {
-        let config = SessionConfig::from_vars([("SESSION_TOKEN_KEYS", short)]).unwrap();
-        let error = config.builder(MemoryStore::new()).unwrap_err();
-        let shown = format!("{error} {error:?}");
-        assert!(
-            shown.contains("token_keys") && !shown.contains(short),
-            "{shown}"
-        );
-    }
-    let missing = SessionConfig::from_vars([("SESSION_TOKEN_KEYS_FILE", "/no/such")]).unwrap();
-    let error = missing.builder(MemoryStore::new()).unwrap_err().to_string();
-    assert!(
-        error.contains("token_keys_file") && error.contains("/no/such"),
-        "{error}"
-    );
-}
-
-#[cfg(feature = "encryption")]
-#[tokio::test]
-async fn e6_encryption_is_configured_around_the_store() {
-    let memory = MemoryStore::new();
-    let started = async |vars: &[(&str, &str)]| {
-        let config = SessionConfig::from_vars(vars.iter().copied()).unwrap();
-        let layer = config.builder(memory.clone()).unwrap().build().unwrap();
-        let sessions = layer.sessions();
-        let started = sessions
-            .create(Some("ann"), [("card", "4111")])
-            .await
-            .unwrap();
-        (sessions, started.id)
-    };
-    let stored = |id| memory.record(id).unwrap().data.to_json();
-    let holds = |id| String::from_utf8(stored(id)).unwrap().contains("4111");
-
-    let (plain, open) = started(&[]).await;
-    assert!(holds(open));
-    let (strict, sealed) = started(&[("SESSION_ENCRYPTION_KEYS", HEX)]).await;
-    assert!(!holds(sealed));
-    assert!(strict.get(sealed).await.unwrap().is_some());
-    assert!(strict.get(open).await.is_err());
-    let accepting = [
-        ("SESSION_ENCRYPTION_KEYS", HEX),
-        ("SESSION_ACCEPT_PLAINTEXT", "yes"),
-    ];
-    let (accepting, _) = started(&accepting).await;
-    assert!(accepting.get(open).await.unwrap().is_some());
-    drop(plain);
-
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("keys");
-    std::fs::write(&file, HEX).unwrap();
-    let vars = [("SESSION_ENCRYPTION_KEYS_FILE", file.to_str().unwrap())];
-    let (by_file, _) = started(&vars).await;
-    assert!(by_file.get(sealed).await.unwrap().is_some());
-}
-
-#[cfg(not(feature = "encryption"))]
-#[test]
-fn e6_encryption_that_was_not_built_in_is_an_error() {
-    let config = SessionConfig::from_vars([("SESSION_ENCRYPTION_KEYS", HEX)]).unwrap();
-    let error = config.builder(MemoryStore::new()).unwrap_err();
-    assert!(matches!(error, ConfigError::NotInThisBuild { .. }));
 }

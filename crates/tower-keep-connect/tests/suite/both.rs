@@ -99,6 +99,19 @@ async fn e6_a_store_of_any_url_is_encrypted() {
     assert!(stored.all().unwrap().is_empty());
 }
 
+#[cfg(feature = "temp")]
+#[test]
+fn e6_sessions_in_a_store_of_any_url_have_temporary_files() {
+    let vars = [("SESSION_STORE", "memory:"), ("SESSION_TEMP_DIR", "tmp")];
+    let config = Config::from_vars(vars).unwrap();
+    let builder = config
+        .layer
+        .builder(tower_keep::MemoryStore::new())
+        .unwrap();
+    assert!(format!("{builder:?}").contains("TempStorage"));
+    builder.build().unwrap();
+}
+
 #[cfg(not(feature = "encryption"))]
 #[test]
 fn e6_encryption_that_was_not_built_in_is_an_error() {

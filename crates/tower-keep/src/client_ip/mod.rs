@@ -1,6 +1,7 @@
 //! The client's address: the peer's, or behind trusted proxies what they say it is.
 
 mod hops;
+mod source;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -11,9 +12,11 @@ use ipnet::IpNet;
 
 use crate::request::RequestHead;
 
+pub(crate) use source::ClientIp;
+
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-type Peer = Box<dyn Fn(&RequestHead<'_>) -> Option<IpAddr> + Send + Sync>;
+type Finder = Box<dyn Fn(&RequestHead<'_>) -> Option<IpAddr> + Send + Sync>;
 
 /// Proxies whose word about the client's address is taken; see
 /// [`SessionLayerBuilder::trusted_proxies`](crate::SessionLayerBuilder::trusted_proxies).
@@ -45,7 +48,7 @@ type Peer = Box<dyn Fn(&RequestHead<'_>) -> Option<IpAddr> + Send + Sync>;
 pub struct TrustedProxies {
     networks: Vec<IpNet>,
     header: HeaderName,
-    peer: Option<Peer>,
+    peer: Option<Finder>,
 }
 
 impl TrustedProxies {
@@ -57,11 +60,15 @@ impl TrustedProxies {
         networks: impl IntoIterator<Item = T>,
     ) -> Result<Self, TrustedProxiesError> {
         let networks = networks.into_iter().map(|text| network(text.as_ref()));
-        Ok(Self {
-            networks: networks.collect::<Result<_, _>>()?,
+        networks.collect::<Result<_, _>>().map(Self::of)
+    }
+
+    pub(crate) const fn of(networks: Vec<IpNet>) -> Self {
+        Self {
+            networks,
             header: X_FORWARDED_FOR,
             peer: None,
-        })
+        }
     }
 
     /// Looks at the header `Forwarded` instead, and at no other.
@@ -108,7 +115,7 @@ impl TrustedProxies {
 
 /// The address at the other end of the connection, as the server has left it in the request's
 /// extensions.
-pub(crate) fn peer_ip(extensions: &Extensions) -> Option<IpAddr> {
+fn peer_ip(extensions: &Extensions) -> Option<IpAddr> {
     let address = from_axum(extensions).or_else(|| extensions.get().copied());
     address.map(|address: SocketAddr| address.ip().to_canonical())
 }
@@ -127,7 +134,8 @@ const fn from_axum(_: &Extensions) -> Option<SocketAddr> {
     None
 }
 
-fn network(text: &str) -> Result<IpNet, TrustedProxiesError> {
+/// Reads a network or an address.
+pub(crate) fn network(text: &str) -> Result<IpNet, TrustedProxiesError> {
     let network = match text.parse::<IpAddr>() {
         Ok(ip) => IpNet::from(ip),
         Err(_) => text

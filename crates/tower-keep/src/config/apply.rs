@@ -6,22 +6,27 @@ use std::time::Duration;
 use tower_keep_core::data::DataLimits;
 use tower_keep_core::{DynStore, Limits, SessionStore, UserCap, WhenFull};
 
-use super::value::{Full, KeyText, Odds, Span, Way};
+use super::value::{Binding, Full, KeyText, Networks, Odds, ProxyHeader, Span, Way};
 use super::{ConfigError, SessionConfig};
+use crate::client_ip::TrustedProxies;
 use crate::cookie::CookieConfig;
+use crate::fingerprint::FingerprintConfig;
 use crate::keys::KeyRing;
 use crate::layer::{SessionLayer, SessionLayerBuilder, as_dyn};
 use crate::lock::LockConfig;
 use crate::shared::Lifetimes;
 use crate::sweep::Lottery;
+#[cfg(feature = "temp")]
+use crate::temp::TempStorage;
 use crate::transport::Transport;
 
 impl SessionConfig {
     /// A layer over `store`, as it is configured, for what is code to be added.
     ///
     /// # Errors
-    /// What contradicts what, and keys that cannot be used. What else does not fit is found when the
-    /// layer is [built](SessionLayerBuilder::build).
+    /// What contradicts what, keys that cannot be used, and what needs a feature that this build does
+    /// not have. What else does not fit is found when the layer is
+    /// [built](SessionLayerBuilder::build).
     pub fn builder(&self, store: impl SessionStore) -> Result<SessionLayerBuilder, ConfigError> {
         self.check()?;
         let lifetimes = self.lifetimes();
@@ -56,6 +61,27 @@ impl SessionConfig {
             builder.max_request_age(age)
         });
         let builder = set(builder, self.user_cap(), SessionLayerBuilder::user_cap);
+        let builder = set(
+            builder,
+            self.trusted_proxies(),
+            SessionLayerBuilder::trusted_proxies,
+        );
+        let builder = set(
+            builder,
+            self.fingerprint(),
+            SessionLayerBuilder::fingerprint,
+        );
+        let capacity = self.event_capacity;
+        let builder = set(builder, capacity, SessionLayerBuilder::event_capacity);
+        let builder = set(builder, self.check_ended_every, |builder, Span(every)| {
+            builder.check_ended_every(every)
+        });
+        #[cfg(feature = "temp")]
+        let builder = set(
+            builder,
+            self.temp_storage(),
+            SessionLayerBuilder::temp_storage,
+        );
         Ok(set(builder, self.lottery, |builder, Odds(wins, of)| {
             builder.lottery(Lottery::new(wins, of))
         }))
@@ -135,6 +161,36 @@ impl SessionConfig {
             max_key: self.data_max_key.unwrap_or(default.max_key),
             max_size: self.data_max_size.unwrap_or(default.max_size),
         }
+    }
+
+    fn trusted_proxies(&self) -> Option<TrustedProxies> {
+        let Networks(networks) = self.trusted_proxies.clone()?;
+        let proxies = TrustedProxies::of(networks);
+        Some(match self.trusted_proxies_header {
+            None | Some(ProxyHeader::XForwardedFor) => proxies,
+            Some(ProxyHeader::Forwarded) => proxies.forwarded(),
+        })
+    }
+
+    fn fingerprint(&self) -> Option<FingerprintConfig> {
+        let print = FingerprintConfig::new().on_mismatch(self.fingerprint?);
+        let print = set(
+            print,
+            self.fingerprint_user_agent,
+            FingerprintConfig::user_agent,
+        );
+        let language = self.fingerprint_accept_language;
+        let print = set(print, language, FingerprintConfig::accept_language);
+        Some(set(print, self.fingerprint_ip, |print, Binding(ip)| {
+            print.ip(ip)
+        }))
+    }
+
+    #[cfg(feature = "temp")]
+    fn temp_storage(&self) -> Option<TempStorage> {
+        let temp = TempStorage::new(self.temp_dir.as_deref()?);
+        let temp = set(temp, self.temp_max_bytes, TempStorage::max_bytes);
+        Some(set(temp, self.temp_max_files, TempStorage::max_files))
     }
 
     fn signing_keys(&self) -> Result<Option<KeyRing>, ConfigError> {

@@ -14,30 +14,68 @@ impl SessionConfig {
         }
         let signs = self.token_keys.is_some() || self.token_keys_file.is_some();
         let encrypts = self.encryption_keys.is_some() || self.encryption_keys_file.is_some();
-        for (option, is_set, other, other_is_set) in [
+        let unsigned = self.accept_unsigned_tokens == Some(true);
+        let plaintext = self.accept_plaintext == Some(true);
+        // Each with those that say more about it.
+        for (option, is_set, others) in [
             (
-                "accept_unsigned_tokens",
-                self.accept_unsigned_tokens == Some(true),
                 "token_keys",
                 signs,
+                &[("accept_unsigned_tokens", unsigned)][..],
             ),
             (
-                "accept_plaintext",
-                self.accept_plaintext == Some(true),
                 "encryption_keys",
                 encrypts,
+                &[("accept_plaintext", plaintext)],
             ),
             (
-                "user_cap_when_full",
-                self.user_cap_when_full.is_some(),
                 "user_cap",
                 self.user_cap.is_some(),
+                &[("user_cap_when_full", self.user_cap_when_full.is_some())],
+            ),
+            (
+                "trusted_proxies",
+                self.trusted_proxies.is_some(),
+                &[(
+                    "trusted_proxies_header",
+                    self.trusted_proxies_header.is_some(),
+                )],
+            ),
+            (
+                "fingerprint",
+                self.fingerprint.is_some(),
+                &[
+                    (
+                        "fingerprint_user_agent",
+                        self.fingerprint_user_agent.is_some(),
+                    ),
+                    (
+                        "fingerprint_accept_language",
+                        self.fingerprint_accept_language.is_some(),
+                    ),
+                    ("fingerprint_ip", self.fingerprint_ip.is_some()),
+                ],
+            ),
+            (
+                "temp_dir",
+                self.temp_dir.is_some(),
+                &[
+                    ("temp_max_bytes", self.temp_max_bytes.is_some()),
+                    ("temp_max_files", self.temp_max_files.is_some()),
+                ],
             ),
         ] {
-            if is_set && !other_is_set {
-                let problem = format!("means nothing without `{other}`: leave it out");
-                return Err(contradiction(option, problem));
+            let other = others.iter().find(|(_, other_is_set)| *other_is_set);
+            if let (false, Some((other, _))) = (is_set, other) {
+                let problem = format!("means nothing without `{option}`: leave it out");
+                return Err(contradiction(other, problem));
             }
+        }
+        if self.temp_dir.is_some() && !cfg!(feature = "temp") {
+            return Err(ConfigError::NotInThisBuild {
+                option: "temp_dir",
+                feature: "temp",
+            });
         }
         Ok(())
     }

@@ -13,8 +13,9 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::cookie::{CookiePolicy, SameSite};
+use crate::fingerprint::OnMismatch;
 pub use error::ConfigError;
-use value::{Full, KeyText, Odds, Span, Way};
+use value::{Binding, Full, KeyText, Networks, Odds, ProxyHeader, Span, Way};
 
 /// The options of a [`SessionLayer`](crate::SessionLayer) from a configuration file, by
 /// [serde](https://serde.rs), or from [the environment](Self::from_env).
@@ -38,6 +39,10 @@ use value::{Full, KeyText, Odds, Span, Way};
 /// | `user_cap`, `user_cap_when_full` (`evict_oldest`, the default, or `refuse`) | [`user_cap`](crate::SessionLayerBuilder::user_cap) |
 /// | `lock_lease`, `lock_hold`, `lock_wait`, `lock_max_waiting`, `lock_cohort`, `lock_poll`, `lock_store_timeout` | [`LockConfig`](crate::LockConfig) |
 /// | `data_max_size`, `data_max_key` | [`DataLimits`](crate::DataLimits), in bytes |
+/// | `trusted_proxies` (networks and addresses, in a list or with commas between them), `trusted_proxies_header` (`x-forwarded-for`, the default, or `forwarded`) | [`TrustedProxies`](crate::TrustedProxies) |
+/// | `fingerprint` (`refuse`, `destroy`: either turns it on), `fingerprint_user_agent`, `fingerprint_accept_language`, `fingerprint_ip` (`strict`, `relaxed`, or prefixes of IPv4 and IPv6 such as `"24/64"`) | [`FingerprintConfig`](crate::FingerprintConfig) |
+/// | `event_capacity`, `check_ended_every` | the methods of the same names |
+/// | `temp_dir`, `temp_max_bytes`, `temp_max_files` | `TempStorage`; needs the feature `temp` |
 /// | `lottery` (such as `"2/100"`) | [`lottery`](crate::SessionLayerBuilder::lottery) |
 /// | `sweep_interval` | none: see [`sweep_interval`](Self::sweep_interval) |
 ///
@@ -46,8 +51,8 @@ use value::{Full, KeyText, Odds, Span, Way};
 /// one, but the errors of some file formats quote the line they are about: where others read
 /// those, keep keys in files of their own.
 ///
-/// What is code (`skip`, `lock_for`, `commit_when`, `client_ip`, `on_error`, `clock`, `key`) is set
-/// on the builder that comes out of it.
+/// What is code (`skip`, `lock_for`, `commit_when`, `client_ip`, `on_error`, `on_event`, `clock`,
+/// `key`) is set on the builder that comes out of it.
 ///
 /// ```
 /// use tower_keep::{MemoryStore, SessionConfig};
@@ -107,6 +112,17 @@ pub struct SessionConfig {
     lock_store_timeout: Option<Span>,
     data_max_size: Option<usize>,
     data_max_key: Option<usize>,
+    trusted_proxies: Option<Networks>,
+    trusted_proxies_header: Option<ProxyHeader>,
+    fingerprint: Option<OnMismatch>,
+    fingerprint_user_agent: Option<bool>,
+    fingerprint_accept_language: Option<bool>,
+    fingerprint_ip: Option<Binding>,
+    event_capacity: Option<usize>,
+    check_ended_every: Option<Span>,
+    temp_dir: Option<PathBuf>,
+    temp_max_bytes: Option<u64>,
+    temp_max_files: Option<usize>,
     lottery: Option<Odds>,
     sweep_interval: Option<Span>,
 }

@@ -3,9 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::de::{Error, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
+
+use crate::client_ip::network;
+use crate::fingerprint::IpBinding;
 
 /// A span with its unit.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +35,22 @@ pub(super) enum Full {
     EvictOldest,
     Refuse,
 }
+
+/// Which header proxies append to.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum ProxyHeader {
+    XForwardedFor,
+    Forwarded,
+}
+
+/// How far a client's address may change.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Binding(pub(super) IpBinding);
+
+/// Networks of proxies.
+#[derive(Debug, Clone)]
+pub(super) struct Networks(pub(super) Vec<IpNet>);
 
 /// Keys that are not looked at yet, so that nothing here can have to say what is wrong with them.
 #[derive(Clone)]
@@ -60,6 +80,23 @@ impl<'de> Deserialize<'de> for Odds {
     }
 }
 
+impl<'de> Deserialize<'de> for Binding {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let prefixes = |text: &str| {
+            let (v4, v6) = text.split_once('/')?;
+            let (v4, v6) = (v4.trim().parse().ok()?, v6.trim().parse().ok()?);
+            (v4 <= 32 && v6 <= 128).then_some(IpBinding::Prefix { v4, v6 })
+        };
+        let read = |text: &str| match text {
+            "strict" => Some(Self(IpBinding::Strict)),
+            "relaxed" => Some(Self(IpBinding::Relaxed)),
+            text => prefixes(text).map(Self),
+        };
+        let expected = "`strict`, `relaxed`, or prefixes of IPv4 and IPv6, such as \"24/64\"";
+        deserializer.deserialize_str(Text(read, expected))
+    }
+}
+
 /// Reads text, or says what was expected.
 struct Text<F>(F, &'static str);
 
@@ -72,6 +109,37 @@ impl<F: Fn(&str) -> Option<T>, T> Visitor<'_> for Text<F> {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
         self.0(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+    }
+}
+
+impl<'de> Deserialize<'de> for Networks {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Proxies)
+    }
+}
+
+struct Proxies;
+
+impl<'de> Visitor<'de> for Proxies {
+    type Value = Networks;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("networks as text, or a list of them")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Networks, E> {
+        let all = text.split(',').map(|text| network(text.trim()));
+        all.collect::<Result<_, _>>()
+            .map(Networks)
+            .map_err(E::custom)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Networks, A::Error> {
+        let mut all = Vec::new();
+        while let Some(Networks(some)) = list.next_element()? {
+            all.extend(some);
+        }
+        Ok(Networks(all))
     }
 }
 

@@ -1,5 +1,6 @@
 //! How a layer's events are configured.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::EventListener;
@@ -19,6 +20,16 @@ impl Default for EventsConfig {
             capacity: 1_024,
             check_every: Duration::from_secs(30),
         }
+    }
+}
+
+impl fmt::Debug for EventsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventsConfig")
+            .field("listeners", &self.listeners.len())
+            .field("capacity", &self.capacity)
+            .field("check_every", &self.check_every)
+            .finish()
     }
 }
 

@@ -69,6 +69,8 @@ pub enum IpBinding {
 
 /// What becomes of a session that another client asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "config", derive(serde::Deserialize))]
+#[cfg_attr(feature = "config", serde(rename_all = "snake_case"))]
 pub enum OnMismatch {
     /// It stays as it is, for the client that it belongs to; only its idle timeout slides. The other
     /// one cannot start a session with this cookie, which is a

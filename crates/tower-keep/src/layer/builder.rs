@@ -9,25 +9,23 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use tower_keep_core::data::DataLimits;
-use tower_keep_core::{Clock, DynStore, Limits, SessionStore, SystemClock, UserCap};
+use tower_keep_core::{Clock, DynStore, Limits, SystemClock, UserCap};
 
-use super::SessionLayer;
-use crate::client_ip::TrustedProxies;
-use crate::cookie::{Cookie, CookieConfig, CookieConfigError};
+use crate::client_ip::{ClientIp, TrustedProxies};
+use crate::cookie::CookieConfig;
 use crate::error::Error;
-use crate::events::{Events, EventsConfig};
+use crate::events::EventsConfig;
 use crate::extract::MainKey;
 use crate::fingerprint::FingerprintConfig;
 use crate::keys::KeyRing;
-use crate::lock::{Keeper, LockConfig, Tasks};
-use crate::observe::Observer;
+use crate::lock::LockConfig;
 use crate::request::{RequestHead, RequestInfo};
-use crate::shared::{ClientIp, Lifetimes, OnError, Predicate, Shared};
+use crate::shared::{Lifetimes, OnError, Predicate};
 use crate::sweep::Lottery;
-use crate::tokens::TokenFormat;
-use crate::transport::{Carrier, Transport, TransportError};
+use crate::transport::Transport;
 
-/// A [`SessionLayer`] to be configured; see [`SessionLayer::builder`].
+/// A [`SessionLayer`](crate::SessionLayer) to be configured; see
+/// [`SessionLayer::builder`](crate::SessionLayer::builder).
 ///
 /// ```
 /// use std::time::Duration;
@@ -43,27 +41,27 @@ use crate::transport::{Carrier, Transport, TransportError};
 /// ```
 #[must_use]
 pub struct SessionLayerBuilder {
-    store: DynStore,
-    cookie: CookieConfig,
-    transport: Transport,
-    prefix: String,
-    token_keys: Option<KeyRing>,
-    accept_unsigned: bool,
-    lifetimes: Lifetimes,
-    touch: Option<Duration>,
-    user_cap: Option<UserCap>,
-    locks: LockConfig,
-    data: DataLimits,
-    max_request_age: Duration,
-    clock: Arc<dyn Clock>,
-    key: TypeId,
-    commit_when: Box<dyn Fn(StatusCode) -> bool + Send + Sync>,
-    skip: Option<Predicate>,
-    lock_for: Option<Predicate>,
-    client_ip: Option<ClientIp>,
-    fingerprint: Option<FingerprintConfig>,
-    on_error: Option<OnError>,
-    lottery: Option<Lottery>,
+    pub(super) store: DynStore,
+    pub(super) cookie: CookieConfig,
+    pub(super) transport: Transport,
+    pub(super) prefix: String,
+    pub(super) token_keys: Option<KeyRing>,
+    pub(super) accept_unsigned: bool,
+    pub(super) lifetimes: Lifetimes,
+    pub(super) touch: Option<Duration>,
+    pub(super) user_cap: Option<UserCap>,
+    pub(super) locks: LockConfig,
+    pub(super) data: DataLimits,
+    pub(super) max_request_age: Duration,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) key: TypeId,
+    pub(super) commit_when: Box<dyn Fn(StatusCode) -> bool + Send + Sync>,
+    pub(super) skip: Option<Predicate>,
+    pub(super) lock_for: Option<Predicate>,
+    pub(super) client_ip: ClientIp,
+    pub(super) fingerprint: Option<FingerprintConfig>,
+    pub(super) on_error: Option<OnError>,
+    pub(super) lottery: Option<Lottery>,
     pub(crate) events: EventsConfig,
     #[cfg(feature = "temp")]
     pub(crate) temp: Option<crate::temp::TempStorage>,
@@ -89,7 +87,7 @@ impl SessionLayerBuilder {
             commit_when: Box::new(commits),
             skip: None,
             lock_for: None,
-            client_ip: None,
+            client_ip: ClientIp::default(),
             fingerprint: None,
             on_error: None,
             lottery: None,
@@ -260,13 +258,14 @@ impl SessionLayerBuilder {
         mut self,
         ip: impl Fn(&RequestHead<'_>) -> Option<IpAddr> + Send + Sync + 'static,
     ) -> Self {
-        self.client_ip = Some(Box::new(ip));
+        self.client_ip = ClientIp::Code(Box::new(ip));
         self
     }
 
     /// Finds the client's address behind these proxies, instead of taking theirs for it.
-    pub fn trusted_proxies(self, proxies: TrustedProxies) -> Self {
-        self.client_ip(move |request| proxies.client_ip(request))
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.client_ip = ClientIp::Proxies(proxies);
+        self
     }
 
     /// Binds sessions to the client that they were created for. Default: to none.
@@ -290,97 +289,6 @@ impl SessionLayerBuilder {
         self.lottery = Some(lottery);
         self
     }
-
-    /// Checks the configuration.
-    ///
-    /// # Errors
-    /// What is wrong with it, with the reason.
-    pub fn build(self) -> Result<SessionLayer, LayerConfigError> {
-        let Lifetimes {
-            usual,
-            remembered,
-            anonymous,
-        } = self.lifetimes;
-        let all = [usual, remembered].into_iter().chain(anonymous);
-        let mut spans = all.flat_map(|limits| [limits.idle, limits.absolute]);
-        if spans.any(|span| span < Duration::from_millis(1)) {
-            return Err(LayerConfigError::Lifetime(
-                "a session must live for at least a millisecond",
-            ));
-        }
-        if self.user_cap.is_some() && self.store.users().is_none() {
-            return Err(LayerConfigError::UserCap);
-        }
-        if let Some(problem) = self.locks.problem() {
-            return Err(LayerConfigError::Locks(problem));
-        }
-        if let Some(problem) = self.fingerprint.and_then(FingerprintConfig::problem) {
-            return Err(LayerConfigError::Fingerprint(problem));
-        }
-        let in_cookies = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
-        if !self.prefix.bytes().all(in_cookies) {
-            return Err(LayerConfigError::TokenPrefix);
-        }
-        if self.accept_unsigned && self.token_keys.is_none() {
-            return Err(LayerConfigError::UnsignedTokens);
-        }
-        let carrier = Carrier::compile(&self.transport, self.cookie.clone())?;
-        Ok(self.assemble(carrier))
-    }
-
-    /// For the defaults, which a test has checked.
-    pub(super) fn build_unchecked(self) -> SessionLayer {
-        self.assemble(Carrier::Cookie(Cookie::default()))
-    }
-
-    fn assemble(self, carrier: Carrier) -> SessionLayer {
-        let tasks = Arc::new(Tasks::default());
-        let keeper = Keeper::new(
-            self.store.clone(),
-            self.locks,
-            self.clock.clone(),
-            tasks.clone(),
-        );
-        #[cfg(feature = "temp")]
-        let temp = self.temp(&tasks);
-        let observer = Observer::new(self.store.name());
-        let events = Events::new(self.events, self.clock.clone(), observer);
-        #[cfg(feature = "temp")]
-        let events = events.with_temp(temp);
-        let events = Arc::new(events);
-        let throttle = (self.lifetimes.shortest_idle() / 60).max(Duration::from_secs(1));
-        let tokens = match &self.token_keys {
-            None => TokenFormat::unsigned(self.prefix),
-            Some(keys) => TokenFormat::signed(self.prefix, keys, self.accept_unsigned, &carrier),
-        };
-        let shared = Shared {
-            store: self.store,
-            carrier,
-            tokens,
-            lifetimes: self.lifetimes,
-            touch: self.touch.unwrap_or(throttle),
-            user_cap: self.user_cap,
-            locks: self.locks,
-            keeper: Arc::new(keeper),
-            tasks,
-            data: self.data,
-            max_request_age: self.max_request_age,
-            clock: self.clock,
-            key: self.key,
-            commit_when: self.commit_when,
-            skip: self.skip,
-            lock_for: self.lock_for,
-            client_ip: self.client_ip,
-            fingerprint: self.fingerprint,
-            on_error: self.on_error,
-            lottery: self.lottery,
-            events,
-            observer,
-        };
-        SessionLayer {
-            shared: Arc::new(shared),
-        }
-    }
 }
 
 fn commits(status: StatusCode) -> bool {
@@ -389,7 +297,8 @@ fn commits(status: StatusCode) -> bool {
 
 impl fmt::Debug for SessionLayerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionLayerBuilder")
+        let mut fields = f.debug_struct("SessionLayerBuilder");
+        fields
             .field("store", &self.store)
             .field("cookie", &self.cookie)
             .field("transport", &self.transport)
@@ -402,37 +311,12 @@ impl fmt::Debug for SessionLayerBuilder {
             .field("locks", &self.locks)
             .field("data_limits", &self.data)
             .field("max_request_age", &self.max_request_age)
+            .field("client_ip", &self.client_ip)
+            .field("fingerprint", &self.fingerprint)
             .field("lottery", &self.lottery)
-            .finish_non_exhaustive()
+            .field("events", &self.events);
+        #[cfg(feature = "temp")]
+        fields.field("temp_storage", &self.temp);
+        fields.finish_non_exhaustive()
     }
-}
-
-/// A layer cannot be configured like this.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LayerConfigError {
-    /// The cookie's options contradict each other.
-    #[error("the session cookie: {0}")]
-    Cookie(#[from] CookieConfigError),
-    /// The lock's spans contradict each other.
-    #[error("the session locks: {0}")]
-    Locks(&'static str),
-    /// The fingerprint cannot be compared like this.
-    #[error("the fingerprint: {0}")]
-    Fingerprint(&'static str),
-    /// The store cannot tell which sessions a user has, so it cannot count them.
-    #[error("`user_cap` needs a store that can find the sessions of a user")]
-    UserCap,
-    /// A timeout cannot be met.
-    #[error("the session timeouts: {0}")]
-    Lifetime(&'static str),
-    /// The token prefix has characters that are not safe in a cookie.
-    #[error("the token prefix may have letters, digits, `_`, `-` and `.` only")]
-    TokenPrefix,
-    /// The transport cannot be used.
-    #[error("the transport: {0}")]
-    Transport(#[from] TransportError),
-    /// There are no signatures that a token could lack.
-    #[error("`accept_unsigned_tokens` means nothing without `token_keys`: leave it out")]
-    UnsignedTokens,
 }

@@ -1,5 +1,6 @@
 //! The middleware: from the cookie to the session and back.
 
+mod build;
 mod builder;
 mod completion;
 mod eager;
@@ -16,7 +17,8 @@ use tower_layer::Layer;
 use crate::sessions::Sessions;
 use crate::shared::Shared;
 
-pub use builder::{LayerConfigError, SessionLayerBuilder};
+pub use build::LayerConfigError;
+pub use builder::SessionLayerBuilder;
 pub use completion::{CompletionFuture, CompletionLayer, CompletionService};
 pub use eager::{EagerFuture, EagerLayer, EagerService};
 pub use future::ResponseFuture;
