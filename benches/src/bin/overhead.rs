@@ -66,6 +66,7 @@ const REQUESTS: usize = 5_000;
 async fn measure(app: &Router, requests: Vec<Request<Body>>) -> f64 {
     let count = requests.len() as f64;
     let mut service = app.clone().with_state::<()>(()).into_service::<Body>();
+    #[cfg_attr(not(feature = "allocations"), expect(unused_mut, reason = "it is ready once"))]
     let mut service = service.ready().await.expect("it is always ready");
     #[cfg(not(feature = "allocations"))]
     {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tower_keep::EncryptedStore;
+use tower_keep::keys::{KeyRing, SecretKey};
 use tower_keep_redis::{RedisStore, RedisStoreBuilder};
 use tower_keep_testkit::conformance::Harness;
 
@@ -18,6 +20,20 @@ mod swept {
     async fn harness() -> Harness {
         let builder = RedisStore::builder().prefix(prefix()).scan_to_sweep(true);
         Harness::new(builder.connect(shared_url()).await.unwrap())
+    }
+
+    tower_keep_testkit::conformance_tests!(harness);
+}
+
+/// The same, with the data encrypted.
+mod encrypted {
+    use super::*;
+
+    async fn harness() -> Harness {
+        let builder = RedisStore::builder().prefix(prefix()).scan_to_sweep(true);
+        let store = builder.connect(shared_url()).await.unwrap();
+        let key = SecretKey::from_bytes([7; 32]).unwrap();
+        Harness::new(EncryptedStore::new(store, &KeyRing::new(key)))
     }
 
     tower_keep_testkit::conformance_tests!(harness);
