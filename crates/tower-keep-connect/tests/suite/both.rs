@@ -41,7 +41,7 @@ async fn e6_a_section_or_the_environment_is_a_store_and_its_layer() {
         ("SESSION_COOKIE_NAME", "__Host-shop"),
         ("SESSION_IDLE_TIMEOUT", "30m"),
         ("SESSION_TOKEN_PREFIX", "shop_"),
-        ("HOME", "/root"),
+        ("HOME", "/home/ann"),
     ]);
     assert_eq!(by_file, shown(&by_vars.unwrap()).await);
     assert!(
