@@ -204,7 +204,7 @@ fn after(data: &Data, version: u64, request: impl FnOnce(&mut Edit)) -> Data {
 #[test]
 fn flash_values_age_once_for_requests_at_once() {
     let start = after(&Data::default(), 1, |edit| {
-        edit.flash("status", "a").unwrap()
+        edit.flash("status", "a").unwrap();
     });
     let merge = |base: &Data, newest: &Data| {
         let (mut log, mut edit) = (MergeLog::default(), edit(base).at_version(2));
