@@ -37,6 +37,19 @@ fn routes() -> Router {
     };
     let permanent =
         async |session: Session| -> Result<(), Error> { session.insert("status", "forever") };
+    let rotate = async |session: Session| -> Answer {
+        session.rotate()?;
+        session.flash("rotated", &true)?;
+        Ok(shown(session.peek_flash()?))
+    };
+    let invalidate = async |session: Session| -> Answer {
+        session.invalidate()?;
+        Ok(shown(session.peek_flash()?))
+    };
+    let destroy = async |session: Session| -> Answer {
+        session.destroy()?;
+        Ok(shown(session.peek_flash()?))
+    };
     Router::new()
         .route("/save", get(save))
         .route("/form", get(form))
@@ -50,6 +63,9 @@ fn routes() -> Router {
             get(async |s: Session| s.keep(["status", "unknown"])),
         )
         .route("/clear", get(async |s: Session| s.clear()))
+        .route("/rotate", get(rotate))
+        .route("/invalidate", get(invalidate))
+        .route("/destroy", get(destroy))
         .route(
             "/fail",
             get(async |_: Session| StatusCode::INTERNAL_SERVER_ERROR),
@@ -162,6 +178,27 @@ async fn b10_a_500_does_not_age() {
         client.get("/fail").await;
         assert_shows(&client, "/form", &saved(), backend.name).await;
         assert_shows(&client, "/form", "{}", backend.name).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn b10_a_rotation_keeps_them_and_an_end_does_not() {
+    for backend in Backend::both() {
+        let client = with_flash(&backend).await;
+        let shown: Value = serde_json::from_str(&client.get("/rotate").await.text()).unwrap();
+        let old = json!({ "name": "Ann" });
+        assert_eq!(
+            shown,
+            json!({"status": "saved", "old": old, "rotated": true})
+        );
+        // Those of before have been shown, the new one is for this request.
+        assert_shows(&client, "/form", r#"{"rotated": true}"#, backend.name).await;
+        assert_shows(&client, "/form", "{}", backend.name).await;
+        for end in ["/invalidate", "/destroy"] {
+            let client = with_flash(&backend).await;
+            assert_shows(&client, end, "{}", backend.name).await;
+            assert_shows(&client, "/form", "{}", end).await;
+        }
     }
 }
 

@@ -18,6 +18,8 @@ mod conformance;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod nodes;
+#[cfg(test)]
 mod processes;
 #[cfg(test)]
 mod proxy;

@@ -28,6 +28,8 @@ mod full;
 #[cfg(test)]
 mod held;
 #[cfg(test)]
+mod nodes;
+#[cfg(test)]
 mod place;
 #[cfg(test)]
 mod pooling;
