@@ -156,13 +156,13 @@ impl Session {
     /// Does what may change whose authority the session carries. Where it does, for the first time
     /// in this request, the tokens are those of before and are replaced.
     pub(crate) fn change_authority(&self, change: impl FnOnce(&mut Work)) -> Result<(), Error> {
-        let fresh = CsrfToken::generate()?;
         self.change(|work| {
             let rotated = work.rotates();
             change(work);
             if !rotated && work.rotates() {
                 work.edit.system_remove(ONCE);
                 if work.edit.system_remove(TOKEN) {
+                    let fresh = CsrfToken::generate()?;
                     work.edit.system_insert(TOKEN, &fresh.encode())?;
                 }
             }

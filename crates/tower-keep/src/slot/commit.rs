@@ -60,7 +60,7 @@ pub(super) struct Saved {
 
 impl Slot {
     /// Commits, at once where the store allows it.
-    pub(super) fn commit(self: &Arc<Self>, work: Work) -> Ending {
+    pub(super) fn commit(self: &Arc<Self>, work: Box<Work>) -> Ending {
         let slot = self.clone();
         if !self.shared.is_local() || work.merging.is_some() {
             return Ending::Soon(Box::pin(async move { slot.run(work).await }));
@@ -76,7 +76,7 @@ impl Slot {
         }
     }
 
-    async fn run(&self, mut work: Work) -> Outcome {
+    async fn run(&self, mut work: Box<Work>) -> Outcome {
         let info = work.info.take();
         match save(&self.shared, work, self.wait()).await {
             Ok(saved) => {
@@ -94,7 +94,7 @@ impl Slot {
     /// Commits what a handle did, where no response can carry a cookie.
     pub(crate) async fn commit_without_response(&self) -> Result<(), Error> {
         let work = match std::mem::replace(&mut *self.state(), State::Ended(None)) {
-            State::Open(work) => *work,
+            State::Open(work) => work,
             State::Untouched | State::Ended(_) => return Err(Error::Closed),
         };
         if work.discarded || !work.is_writable() {
@@ -111,7 +111,11 @@ impl Slot {
 
 /// Does what was asked for. Once it has been polled, what it does to a record is done to its end,
 /// even if it is dropped. What has to wait for the session then waits for `wait`.
-pub(super) async fn save(shared: &Arc<Shared>, work: Work, wait: Duration) -> Result<Saved, Error> {
+pub(super) async fn save(
+    shared: &Arc<Shared>,
+    work: Box<Work>,
+    wait: Duration,
+) -> Result<Saved, Error> {
     let span = debug_span!(
         "session.commit",
         session.id = field::Empty,
@@ -123,7 +127,11 @@ pub(super) async fn save(shared: &Arc<Shared>, work: Work, wait: Duration) -> Re
     save_within(shared, work, wait).instrument(span).await
 }
 
-async fn save_within(shared: &Arc<Shared>, mut work: Work, wait: Duration) -> Result<Saved, Error> {
+async fn save_within(
+    shared: &Arc<Shared>,
+    mut work: Box<Work>,
+    wait: Duration,
+) -> Result<Saved, Error> {
     work.pending.check()?;
     work.note_client()?;
     let doomed = work.doomed.take();
@@ -147,7 +155,7 @@ async fn save_within(shared: &Arc<Shared>, mut work: Work, wait: Duration) -> Re
     }
 }
 
-async fn save_live(shared: &Shared, work: Work, grant: Grant) -> Result<Saved, Error> {
+async fn save_live(shared: &Shared, work: Box<Work>, grant: Grant) -> Result<Saved, Error> {
     let secret = if work.rotates() {
         Some(Secret::generate()?)
     } else {
@@ -160,7 +168,7 @@ async fn save_live(shared: &Shared, work: Work, grant: Grant) -> Result<Saved, E
         origin: Origin::Live(head, now),
         token,
         ..
-    } = work
+    } = *work
     else {
         return Err(Error::Closed);
     };
@@ -206,7 +214,7 @@ async fn save_live(shared: &Shared, work: Work, grant: Grant) -> Result<Saved, E
 /// Creates a session, and ends the one it takes the place of, if any.
 async fn start(
     shared: &Arc<Shared>,
-    work: Work,
+    work: Box<Work>,
     doomed: Option<(View, Grant)>,
 ) -> Result<Saved, Error> {
     if let Some(conflict) = work.forbids_to_start() {

@@ -60,7 +60,7 @@ impl Slot {
                 }
                 work.pending.check()?;
                 let early = work.committed_early()?;
-                let work = std::mem::replace(&mut **work, early);
+                let work = std::mem::replace(work, Box::new(early));
                 if !work.discarded {
                     let (shared, wait) = (self.shared.clone(), self.wait());
                     self.early

@@ -80,13 +80,17 @@ impl Slot {
 }
 
 /// Commits what a merging request has done.
-pub(super) async fn save(shared: &Arc<Shared>, work: Work, wait: Duration) -> Result<Saved, Error> {
+pub(super) async fn save(
+    shared: &Arc<Shared>,
+    work: Box<Work>,
+    wait: Duration,
+) -> Result<Saved, Error> {
     let Work {
         edit,
         origin: Origin::Live(head, now),
         merging: Some(merging),
         ..
-    } = work
+    } = *work
     else {
         return Err(Error::Closed);
     };

@@ -225,7 +225,7 @@ impl Slot {
                     return Ending::Now(Outcome::of_early(work.cookie.take()));
                 }
                 _ => match std::mem::replace(&mut *state, State::Ended(None)) {
-                    State::Open(work) => *work,
+                    State::Open(work) => work,
                     State::Untouched if self.tried.load(Ordering::Relaxed) => {
                         return Ending::Now(Outcome::default());
                     }
