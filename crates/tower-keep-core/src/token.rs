@@ -64,7 +64,13 @@ impl SecretHash {
 
     /// Whether both are the same, in a time that does not depend on where they differ.
     pub fn matches(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        self.words().ct_eq(&other.words()).into()
+    }
+
+    /// Four comparisons are an eighth of thirty-two.
+    fn words(&self) -> [u64; 4] {
+        let (words, _) = self.0.as_chunks();
+        std::array::from_fn(|at| words.get(at).map_or(0, |word| u64::from_ne_bytes(*word)))
     }
 }
 

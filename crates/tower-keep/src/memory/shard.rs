@@ -11,14 +11,15 @@ use std::time::Duration;
 
 use tower_keep_core::data::{Data, Patch};
 use tower_keep_core::{
-    Clock, Created, Finish, Finished, LocalOpened, NewSession, Op, Open, Opened, Owner, Record,
-    Revision, SessionId, Stats, Sweep, Swept, Timestamp, Turn, TurnState, View,
+    Clock, Created, Finish, Finished, LocalOpened, NewSession, Open, Opened, Owner, Record,
+    Revision, SessionId, Stats, Sweep, Timestamp, Turn, TurnState, View,
 };
 
+use super::records::{Records, Step};
 use super::users::After;
 
 /// Enough that threads seldom meet; a power of two.
-const SHARDS: usize = 64;
+pub(super) const SHARDS: usize = 64;
 
 /// Ids are random where it counts, so hashing them again would be a waste.
 #[derive(Default)]
@@ -40,19 +41,12 @@ impl Hasher for IdHasher {
     }
 }
 
-type IdMap<T> = HashMap<SessionId, T, BuildHasherDefault<IdHasher>>;
-
 #[derive(Default)]
 pub(super) struct Shard {
-    records: IdMap<Entry>,
-    queues: IdMap<VecDeque<Queued>>,
+    records: Records,
+    queues: HashMap<SessionId, VecDeque<Queued>, BuildHasherDefault<IdHasher>>,
     /// What is to be done as soon as the mutex is free.
     after: After,
-}
-
-struct Entry {
-    record: Record,
-    revision: u64,
 }
 
 struct Queued {
@@ -75,17 +69,16 @@ impl Default for Shards {
 impl Shards {
     pub(super) fn of(&self, id: SessionId) -> &SharedShard {
         #[expect(clippy::cast_possible_truncation, reason = "only the low bits choose")]
-        let index = id.random_bits() as usize % SHARDS;
-        &self.0[index]
+        self.at(id.random_bits() as usize)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &SharedShard> {
         self.0.iter()
     }
 
-    /// All of them once, beginning with the one at `start` modulo their number.
-    pub(super) fn iter_from(&self, start: usize) -> impl Iterator<Item = &SharedShard> {
-        self.0.iter().cycle().skip(start % SHARDS).take(SHARDS)
+    /// The one with this number, modulo how many there are.
+    pub(super) fn at(&self, number: usize) -> &SharedShard {
+        &self.0[number % SHARDS]
     }
 }
 
@@ -96,47 +89,53 @@ impl SharedShard {
         // half-made change.
         let mut shard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = step(&mut shard);
-        after.wake.append(&mut shard.after.wake);
-        after.left.append(&mut shard.after.left);
+        if !shard.after.is_empty() {
+            after.append(&mut shard.after);
+        }
         answer
     }
 }
 
 impl Shard {
-    pub(super) fn look(&self, id: SessionId) -> Option<(Record, Revision)> {
-        let entry = self.records.get(&id)?;
-        Some((entry.record.clone(), Revision(entry.revision)))
+    pub(super) fn look(&mut self, id: SessionId) -> Option<(Record, Revision)> {
+        let record = self.records.step(id, |record| (record.clone(), false))?;
+        Some((record, self.records.revision(id)?))
+    }
+
+    pub(super) fn revision(&self, id: SessionId) -> Option<Revision> {
+        self.records.revision(id)
     }
 
     /// The session, if it is alive and this user's; with its data if asked.
     pub(super) fn view_of(
-        &self,
+        &mut self,
         user: &str,
         id: SessionId,
         data: bool,
         now: Timestamp,
     ) -> Option<View> {
-        let record = &self.records.get(&id)?.record;
-        let theirs = record.head.user.as_deref() == Some(user);
-        let live = record.gone_at.is_none() && !record.head.is_expired(now);
-        (theirs && live).then(|| View {
-            head: record.head.clone(),
-            data: if data {
-                record.data.clone()
-            } else {
-                Data::default()
-            },
-            now,
-        })
+        let view = |record: &mut Record| {
+            let theirs = record.head.user.as_deref() == Some(user);
+            let live = record.gone_at.is_none() && !record.head.is_expired(now);
+            (theirs && live).then(|| View {
+                head: record.head.clone(),
+                data: if data {
+                    record.data.clone()
+                } else {
+                    Data::default()
+                },
+                now,
+            })
+        };
+        self.records.step(id, |record| (view(record), false))?
     }
 
-    pub(super) fn ids(&self) -> Vec<SessionId> {
-        self.records.keys().copied().collect()
+    pub(super) fn ids(&mut self) -> Vec<SessionId> {
+        self.records.ids()
     }
 
-    pub(super) fn count(&self, stats: &mut Stats, now: Timestamp) {
-        let records = self.records.values();
-        records.for_each(|entry| stats.count(&entry.record, now));
+    pub(super) fn count(&mut self, stats: &mut Stats, now: Timestamp) {
+        self.records.count(stats, now);
     }
 
     pub(super) fn waiting(&self, id: SessionId) -> usize {
@@ -146,37 +145,34 @@ impl Shard {
     /// Puts a record in place, new or not.
     pub(super) fn insert(&mut self, record: Record, now: Timestamp) {
         let id = record.head.id;
-        let user = record.head.user.clone();
-        let revision = self.records.get(&id).map_or(1, |e| e.revision + 1);
-        let old = self.records.insert(id, Entry { record, revision });
-        if let Some(left) = old.and_then(|old| old.record.head.user)
-            && Some(&left) != user.as_ref()
-        {
-            self.after.left.push((left, id));
+        if self.records.revision(id).is_none() {
+            self.records.insert(record);
+        } else {
+            let user = record.head.user.clone();
+            let replace = |old: &mut Record| (std::mem::replace(old, record), true);
+            let old = self.records.step(id, replace);
+            if let Some(left) = old.and_then(|old| old.head.user)
+                && Some(&left) != user.as_ref()
+            {
+                self.after.left.push((left, id));
+            }
         }
         self.advance(id, now);
     }
 
     /// The answer to a creation under an id that is taken.
-    pub(super) fn meet(&self, new: &NewSession, now: Timestamp) -> Option<Created> {
-        let entry = self.records.get(&new.id)?;
-        Some(entry.record.meet_create(new.commit, now))
+    pub(super) fn meet(&mut self, new: &NewSession, now: Timestamp) -> Option<Created> {
+        let meet = |record: &mut Record| (record.meet_create(new.commit, now), false);
+        self.records.step(new.id, meet)
     }
 
     pub(super) fn open(&mut self, open: &Open, clock: &dyn Clock) -> Opened {
-        let Some(entry) = self.records.get_mut(&open.id) else {
-            return Opened::Absent;
-        };
         let now = clock.now();
-        if open.lease.is_some() && self.queues.contains_key(&open.id) {
+        if open.lease.is_some() && !self.queues.is_empty() {
             // A lease that just ran out belongs to the first in the queue.
             self.advance(open.id, now);
-            return self
-                .records
-                .get_mut(&open.id)
-                .map_or(Opened::Absent, |e| e.open(open, now));
         }
-        entry.open(open, now)
+        self.records.open(open, now).unwrap_or(Opened::Absent)
     }
 
     pub(super) fn acquire(
@@ -224,12 +220,14 @@ impl Shard {
     }
 
     fn release(&mut self, id: SessionId, owner: Option<Owner>, now: Timestamp) {
-        let Some(entry) = self.records.get_mut(&id) else {
-            return;
-        };
-        if entry.record.lease.map(|lease| lease.owner) == owner {
-            entry.revision += 1;
-            entry.record.lease = None;
+        let released = self.records.step(id, |record| {
+            let held = record.lease.map(|lease| lease.owner) == owner;
+            if held {
+                record.lease = None;
+            }
+            (held, held)
+        });
+        if released == Some(true) {
             self.advance(id, now);
         }
     }
@@ -237,7 +235,7 @@ impl Shard {
     pub(super) fn expire_lease(&mut self, id: SessionId, clock: &dyn Clock) -> Option<Duration> {
         let now = clock.now();
         self.advance(id, now);
-        let lease = self.records.get(&id)?.record.lease?;
+        let lease = self.records.step(id, |record| (record.lease, false))??;
         Some(lease.until.since(now))
     }
 
@@ -249,27 +247,30 @@ impl Shard {
         by_queue: bool,
         clock: &dyn Clock,
     ) -> Finished {
-        let Some(entry) = self.records.get_mut(&finish.id) else {
+        let now = clock.now();
+        let unnamed;
+        let finish = if by_queue && finish.next.is_some() {
+            unnamed = Finish {
+                next: None,
+                ..finish.clone()
+            };
+            &unnamed
+        } else {
+            finish
+        };
+        let user = finish.changes_user().then(|| {
+            let user = |record: &mut Record| (record.head.user.clone(), false);
+            self.records.step(finish.id, user)
+        });
+        let Some(mut finished) = self.records.finish(finish, patch, now) else {
             return Finished::Gone;
         };
-        let now = clock.now();
-        let user = finish
-            .changes_user()
-            .then(|| entry.record.head.user.clone());
-        let (mut finished, changed) = entry.record.finish(finish, now);
-        if changed {
-            entry.revision += 1;
-            if let Some(Some(user)) = user {
-                self.after.left.push((user, finish.id));
-            }
-            if by_queue {
-                entry.record.lease = None;
-            }
-            if matches!(finish.op, Op::Put(_)) && !patch.is_empty() {
-                entry.record.data.apply(patch);
-            }
+        if let Some(Some(Some(user))) = user
+            && matches!(finished, Finished::Done { .. })
+        {
+            self.after.left.push((user, finish.id));
         }
-        if self.queues.contains_key(&finish.id) {
+        if !self.queues.is_empty() && self.queues.contains_key(&finish.id) {
             if let Finished::Done { waiting, .. } = &mut finished {
                 *waiting = true;
             }
@@ -285,58 +286,45 @@ impl Shard {
         lease: Duration,
         clock: &dyn Clock,
     ) -> bool {
-        let Some(entry) = self.records.get_mut(&id) else {
-            return false;
+        let now = clock.now();
+        let renew = |record: &mut Record| {
+            let renewed = record.renew(owner, lease, now);
+            (renewed, renewed)
         };
-        let renewed = entry.record.renew(owner, lease, clock.now());
-        entry.revision += u64::from(renewed);
-        renewed
+        self.records.step(id, renew).unwrap_or(false)
     }
 
     /// `of`: only if it belongs to this user.
     pub(super) fn destroy(&mut self, id: SessionId, of: Option<&str>, clock: &dyn Clock) -> bool {
-        let Some(entry) = self.records.get_mut(&id) else {
+        let now = clock.now();
+        let decide = |record: &mut Record| {
+            let user = record.head.user.clone();
+            if of.is_some() && of != user.as_deref() {
+                return (None, false);
+            }
+            let destroyed = record.destroy(now);
+            (Some((destroyed, user.filter(|_| destroyed))), destroyed)
+        };
+        let Some((destroyed, left)) = self.records.step(id, decide).flatten() else {
             return false;
         };
-        let user = entry.record.head.user.clone();
-        if of.is_some() && of != user.as_deref() {
-            return false;
-        }
-        let now = clock.now();
-        let destroyed = entry.record.destroy(now);
-        if let Some(user) = user.filter(|_| destroyed) {
-            self.after.left.push((user, id));
-        }
-        entry.revision += u64::from(destroyed);
+        self.after.left.extend(left.map(|user| (user, id)));
         self.advance(id, now);
         destroyed
     }
 
-    pub(super) fn sweep(&mut self, sweep: Sweep, now: Timestamp) -> Swept {
-        let mut swept = Swept::default();
+    /// One step of a sweep, from a chunk of records on.
+    pub(super) fn sweep(&mut self, from: usize, sweep: Sweep, now: Timestamp) -> Step {
         let left = &mut self.after.left;
-        self.records.retain(|id, entry| {
-            if !entry.record.is_sweepable(now, sweep.keep_tombstones) {
-                return true;
-            }
-            if swept.removed() == sweep.limit {
-                swept.more = true;
-                return true;
-            }
-            match entry.record.gone_at {
-                Some(_) => swept.tombstones += 1,
-                None => swept.expired.push(*id),
-            }
-            left.extend(entry.record.head.user.take().map(|user| (user, *id)));
-            false
+        let step = self.records.sweep(from, sweep, now, |id, record| {
+            left.extend(record.head.user.take().map(|user| (user, id)));
         });
         if !self.queues.is_empty() {
-            let orphans: Vec<_> = self.queues.keys().copied().collect();
-            for id in orphans {
-                self.advance(id, now);
+            for id in &step.swept.expired {
+                self.advance(*id, now);
             }
         }
-        swept
+        step
     }
 
     /// Gives a free lease to the first in the queue who may still have it, and refuses those in
@@ -350,10 +338,7 @@ impl Shard {
                 age: now.since(queued.arrived),
                 ..*queued.turn.open()
             };
-            let opened = match self.records.get_mut(&id) {
-                Some(entry) => entry.open(&open, now),
-                None => Opened::Absent,
-            };
+            let opened = self.records.open(&open, now).unwrap_or(Opened::Absent);
             let granted = matches!(opened, Opened::Granted(_));
             if matches!(opened, Opened::Busy(_)) {
                 return;
@@ -370,10 +355,11 @@ impl Shard {
                 // It went away between its turn and this step, which `leave` rules out; the lease
                 // just taken for it passes to the next.
                 Err(_) => {
-                    if let Some(entry) = self.records.get_mut(&id)
-                        && granted
-                    {
-                        entry.record.lease = None;
+                    if granted {
+                        self.records.step(id, |record| {
+                            record.lease = None;
+                            ((), true)
+                        });
                     }
                 }
             }
@@ -381,13 +367,5 @@ impl Shard {
         if queue.is_empty() {
             self.queues.remove(&id);
         }
-    }
-}
-
-impl Entry {
-    fn open(&mut self, open: &Open, now: Timestamp) -> Opened {
-        let (opened, changed) = self.record.open(open, now);
-        self.revision += u64::from(changed);
-        opened
     }
 }
