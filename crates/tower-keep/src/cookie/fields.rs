@@ -1,6 +1,6 @@
 //! Putting the cookie on a response, beside the fields of the application.
 
-use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE, VARY};
+use http::header::{CACHE_CONTROL, COOKIE, Entry, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{split_pair, trim};
@@ -39,12 +39,16 @@ pub(crate) fn vary(headers: &mut HeaderMap, on: &HeaderName, shown: impl FnOnce(
         let member = trim(member);
         member == b"*" || member.eq_ignore_ascii_case(on.as_str().as_bytes())
     };
-    let listed = headers
-        .get_all(VARY)
-        .iter()
-        .any(|field| field.as_bytes().split(|&byte| byte == b',').any(varies));
-    if !listed {
-        headers.append(VARY, shown());
+    match headers.entry(VARY) {
+        Entry::Vacant(vacant) => {
+            vacant.insert(shown());
+        }
+        Entry::Occupied(mut fields) => {
+            let mut listed = fields.iter();
+            if !listed.any(|field| field.as_bytes().split(|&byte| byte == b',').any(varies)) {
+                fields.append(shown());
+            }
+        }
     }
 }
 

@@ -72,7 +72,9 @@ impl Slot {
         let merged = merging.log.replay(was, is)?;
         work.edit = merged.ok_or_else(|| self.shared.conflict(Conflict::Outdated))?;
         work.discarded = before.discarded;
-        work.client = before.client.take().or(work.client.take());
+        if !before.seen.is_empty() {
+            work.seen = std::mem::take(&mut before.seen);
+        }
         work.print = before.print.take().or(work.print.take());
         work.info = before.info.take().or(work.info.take());
         Ok(())

@@ -13,6 +13,7 @@ mod commit;
 mod early;
 mod merge;
 mod open;
+mod opening;
 mod reserved;
 mod work;
 
@@ -28,6 +29,7 @@ use crate::error::Error;
 use crate::shared::Shared;
 
 use early::Early;
+use opening::Opening;
 
 pub(crate) use commit::{Ending, Outcome, create_stored};
 pub(crate) use open::{Mode, Source, Tokens};
@@ -47,7 +49,7 @@ pub(crate) struct Slot {
     /// The slot of the layer around this one, if there is one with another cookie.
     outer: Option<Arc<Slot>>,
     /// Held while a session is being opened, so that two extractions at once open one.
-    opening: tokio::sync::Mutex<()>,
+    opening: Opening,
     /// Whether anybody tried to open it, successfully or not: the response depends on the cookie.
     tried: AtomicBool,
     early: Early,
@@ -84,7 +86,7 @@ impl Slot {
             arrived,
             responds: false,
             outer: None,
-            opening: tokio::sync::Mutex::const_new(()),
+            opening: Opening::default(),
             tried: AtomicBool::new(false),
             early: Early::default(),
             state: Mutex::new(State::Untouched),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use tower_keep_core::data::{Data, DataError, DataLimits, Edit};
-use tower_keep_core::{Client, Head, HeadChange, SecretHash, Timestamp, Token, View};
+use tower_keep_core::{Head, HeadChange, SecretHash, Timestamp, Token, View};
 
 use super::merge::Merging;
 use super::reserved::Reserved;
@@ -15,7 +15,7 @@ use crate::error::Conflict;
 use crate::fingerprint::Print;
 use crate::lock::Grant;
 use crate::request::RequestInfo;
-use crate::shared::Shared;
+use crate::shared::{Seen, Shared};
 use crate::typed::Pending;
 
 /// Why a request has no session.
@@ -108,10 +108,10 @@ pub(crate) struct Work {
     /// What `Typed` values have not written yet.
     pub(crate) pending: Pending,
     /// A session to destroy at the commit, held as well.
-    pub(super) doomed: Option<(View, Grant)>,
+    pub(super) doomed: Option<Box<(View, Grant)>>,
     /// The cookie that opened it.
     pub(super) token: Option<Token>,
-    pub(super) client: Option<Arc<Client>>,
+    pub(super) seen: Seen,
     /// What the client looks like, where sessions are bound to that.
     pub(super) print: Option<Box<Print>>,
     /// Whether nothing of it will be saved.
@@ -205,7 +205,7 @@ impl Work {
             (Origin::Live(head, now), Some(grant)) => {
                 self.asked.remove_cookie = true;
                 let data = Data::default();
-                self.doomed = Some((View { head, data, now }, grant));
+                self.doomed = Some(Box::new((View { head, data, now }, grant)));
                 true
             }
             (Origin::None(absence), _) => {
@@ -252,7 +252,7 @@ impl Work {
             remember: user.as_ref().map(|_| *remember),
             extend: *extend,
             // The client is noted where authority changes hands.
-            client: secret.and_then(|_| self.client.clone()),
+            client: secret.and_then(|_| self.seen.client()),
         }
     }
 
@@ -324,7 +324,7 @@ impl Work {
             pending: Pending::default(),
             doomed: None,
             token: None,
-            client: None,
+            seen: Seen::default(),
             print: None,
             discarded: false,
             cookie: None,
