@@ -1,5 +1,7 @@
 //! The answers that the library gives in the place of a handler.
 
+use std::any::TypeId;
+
 use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LAST_MODIFIED, RETRY_AFTER,
@@ -8,7 +10,8 @@ use http::{Response, response};
 use tracing::{debug, error};
 
 use crate::error::{Conflict, Error};
-use crate::request::RequestInfo;
+use crate::extract::{MainKey, shared_of};
+use crate::request::{RequestHead, RequestInfo};
 use crate::shared::Shared;
 
 /// The answer to an error: shaped by the app if it wants to, else a line of text.
@@ -50,6 +53,29 @@ pub(crate) fn answer(
         headers.insert(RETRY_AFTER, after.as_secs().max(1).into());
     }
     response
+}
+
+impl Error {
+    /// Puts the layer's answer to this error in the place of a response, for middleware that meets
+    /// one after the handler: status and body are replaced, and of the header fields those stay that
+    /// are not about the content (CORS). The layer's
+    /// [`on_error`](crate::SessionLayerBuilder::on_error) shapes it.
+    ///
+    /// Nothing is discarded by it: see [`Session::discard`](crate::Session::discard).
+    pub fn replace<'a, B: From<Bytes>>(
+        &self,
+        response: Response<B>,
+        request: impl Into<RequestHead<'a>>,
+    ) -> Response<B> {
+        let head = request.into();
+        match shared_of(head.extensions, TypeId::of::<MainKey>()) {
+            Some(shared) => {
+                let info = shared.on_error.is_some().then(|| RequestInfo::from(&head));
+                replace(response, self, shared, info.as_ref())
+            }
+            None => answer(self, None, None).map(B::from),
+        }
+    }
 }
 
 /// Puts the answer to `error` in the place of the handler's response. Its header fields stay, as

@@ -19,6 +19,7 @@ use crate::client_ip::ClientIp;
 use crate::error::{Conflict, Error};
 use crate::events::Events;
 use crate::fingerprint::{FingerprintConfig, Print};
+use crate::import::Import;
 use crate::lock::{Grant, Keeper, LockConfig, Tasks, acquire_free, acquire_local, call};
 use crate::observe::{IS_COUNTED, Observer};
 use crate::request::{RequestHead, RequestInfo};
@@ -89,6 +90,7 @@ pub(crate) struct Shared {
     pub(crate) fingerprint: Option<FingerprintConfig>,
     pub(crate) on_error: Option<OnError>,
     pub(crate) lottery: Option<Lottery>,
+    pub(crate) import: Option<Arc<Import>>,
     pub(crate) events: Arc<Events>,
     pub(crate) observer: Observer,
 }

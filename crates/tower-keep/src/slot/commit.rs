@@ -21,6 +21,7 @@ use super::{Identity, Slot, State, merge};
 use crate::cookie::CookiePolicy;
 use crate::error::{Conflict, Error};
 use crate::events::{Change, Telling};
+use crate::idle::with_idle;
 use crate::lock::{Commit, Grant, call};
 use crate::observe::CommitKind;
 use crate::request::RequestInfo;
@@ -234,7 +235,10 @@ async fn start(
         id: id.unwrap_or_else(|| SessionId::new(shared.clock.now())),
         secret: secret.hash(),
         commit: CommitId::unique(),
-        limits: shared.lifetimes.of(user.is_some(), asked.remember),
+        limits: with_idle(
+            shared.lifetimes.of(user.is_some(), asked.remember),
+            asked.idle,
+        ),
         extend: asked.extend,
         user,
         cap: shared.user_cap,
@@ -275,7 +279,7 @@ pub(crate) async fn create_stored(
     created.await.unwrap_or(Err(Error::OutcomeUnknown))
 }
 
-fn cookie_of(
+pub(super) fn cookie_of(
     shared: &Shared,
     token: &Token,
     head: &Head,
@@ -355,7 +359,7 @@ async fn create_first(
 }
 
 /// Asks again under the same commit id while no answer comes, at most as long as a lease.
-async fn create_surely(shared: &Shared, new: &NewSession) -> Result<Created, Error> {
+pub(super) async fn create_surely(shared: &Shared, new: &NewSession) -> Result<Created, Error> {
     let until = Instant::now() + shared.locks.lease;
     let mut pause = shared.locks.poll;
     loop {

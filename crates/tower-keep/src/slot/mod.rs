@@ -11,6 +11,7 @@
 mod client;
 mod commit;
 mod early;
+mod import;
 mod merge;
 mod open;
 mod opening;
@@ -53,6 +54,8 @@ pub(crate) struct Slot {
     /// Whether anybody tried to open it, successfully or not: the response depends on the cookie.
     tried: AtomicBool,
     early: Early,
+    /// What an import of the session wants said.
+    moved: Mutex<Option<Box<import::Moved>>>,
     state: Mutex<State>,
 }
 
@@ -89,6 +92,7 @@ impl Slot {
             opening: Opening::default(),
             tried: AtomicBool::new(false),
             early: Early::default(),
+            moved: Mutex::default(),
             state: Mutex::new(State::Untouched),
         }
     }
@@ -102,6 +106,10 @@ impl Slot {
         // Application code that can panic (`Serialize`, for one) runs under this mutex; what it
         // leaves behind is discarded with the request.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn moved(&self) -> MutexGuard<'_, Option<Box<import::Moved>>> {
+        self.moved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at the open session.

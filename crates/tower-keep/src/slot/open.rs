@@ -54,7 +54,7 @@ const SECOND_WAIT: Duration = Duration::from_secs(1);
 
 /// How a session is opened by its token.
 #[derive(Clone, Copy)]
-struct How<'a> {
+pub(super) struct How<'a> {
     mode: Mode,
     wait: Duration,
     /// What the client looks like, where sessions are bound to that.
@@ -148,10 +148,7 @@ impl Slot {
         };
         let found = match (&read_before, &source) {
             (Some((Some(token), ..)), _) => self.find_one(token, how).await?,
-            (_, Source::Request(head)) => {
-                self.find(&Tokens::parse(&self.shared, head.headers), how)
-                    .await?
-            }
+            (_, Source::Request(head)) => self.find_by_request(head, how).await?,
             (_, Source::Tokens(tokens)) => self.find(tokens, how).await?,
             (_, Source::Bound((id, generation))) => {
                 let found = self.find_by_id(*id, Some(*generation), mode, wait).await?;
@@ -200,7 +197,8 @@ impl Slot {
         mode: Mode,
         source: Source<'_>,
     ) -> Option<Result<(), Error>> {
-        if !self.shared.is_local() {
+        // Another library's store may have to be asked too.
+        if !self.shared.is_local() || self.shared.import.is_some() {
             return None;
         }
         // Dropping what waits gives its place in the queue back, to be taken again at once.
@@ -232,7 +230,7 @@ impl Slot {
     }
 
     /// No session is opened for writing once the layer shuts down.
-    fn may_write(&self) -> Result<(), Error> {
+    pub(super) fn may_write(&self) -> Result<(), Error> {
         if self.shared.tasks.is_closed() {
             return Err(Error::ShuttingDown);
         }
@@ -277,6 +275,30 @@ impl Slot {
         })
     }
 
+    async fn find_by_request(&self, head: &RequestHead<'_>, how: How<'_>) -> Result<Found, Error> {
+        let tokens = Tokens::parse(&self.shared, head.headers);
+        if tokens.parsed.is_empty() && self.shared.import.is_some() {
+            // Boxed, because those who import nothing should not carry it along.
+            let found = Box::pin(self.find_old(head, how)).await?;
+            if let Some(found) = found {
+                return Ok(found);
+            }
+        }
+        self.find(&tokens, how).await
+    }
+
+    /// The id that the request's token names, unchecked.
+    pub(crate) fn claimed_id(&self, head: &RequestHead<'_>) -> Option<SessionId> {
+        if let Some((id, _)) = self.identity() {
+            return Some(id);
+        }
+        let tokens = Tokens::parse(&self.shared, head.headers);
+        match tokens.parsed.first() {
+            Some(token) => Some(token.id()),
+            None => self.old(head).map(|(.., token)| token.id()),
+        }
+    }
+
     async fn find(&self, tokens: &Tokens, how: How<'_>) -> Result<Found, Error> {
         match tokens.parsed.as_slice() {
             [] if tokens.any => Ok(Found::none(Absence::Absent)),
@@ -286,7 +308,7 @@ impl Slot {
         }
     }
 
-    async fn find_one(&self, token: &Token, how: How<'_>) -> Result<Found, Error> {
+    pub(super) async fn find_one(&self, token: &Token, how: How<'_>) -> Result<Found, Error> {
         let which = Which {
             id: token.id(),
             secret: Some(token.secret().hash()),

@@ -85,6 +85,8 @@ pub(crate) struct Asked {
     /// Whether the user that is set asked to be remembered.
     pub(crate) remember: bool,
     pub(crate) extend: Option<Duration>,
+    /// An idle timeout of its own.
+    pub(crate) idle: Option<Duration>,
     /// Tell the client to forget its cookie.
     pub(super) remove_cookie: bool,
     /// Remove its temporary files with the commit.
@@ -234,6 +236,7 @@ impl Work {
             authenticated,
             remember,
             extend,
+            idle,
             remove_cookie: _,
             forget_files: _,
             reserved: _,
@@ -246,9 +249,11 @@ impl Work {
             cap: shared.user_cap,
             authenticated: *authenticated,
             anchor: user.is_some() || *authenticated,
-            limits: user
-                .as_ref()
-                .map(|user| shared.lifetimes.of(user.is_some(), *remember)),
+            limits: self.limits(
+                user.as_ref()
+                    .map(|user| shared.lifetimes.of(user.is_some(), *remember)),
+                *idle,
+            ),
             remember: user.as_ref().map(|_| *remember),
             extend: *extend,
             // The client is noted where authority changes hands.
