@@ -51,7 +51,7 @@ impl Slot {
         let shared = self.shared.clone();
         let taking = Taking {
             import: import.clone(),
-            client: shared.client(head),
+            client: shared.seen(head).client(),
             print: shared.print(head),
             token: token.clone(),
             cookie,
