@@ -9,6 +9,7 @@ use http::header::{
 use http::{Response, response};
 use tracing::{debug, error};
 
+use crate::cookie::overrides_cache_control;
 use crate::error::{Conflict, Error};
 use crate::extract::{MainKey, shared_of};
 use crate::request::{RequestHead, RequestInfo};
@@ -108,7 +109,9 @@ fn forget_content(parts: &mut response::Parts, shared: &Shared) {
     let headers = &mut parts.headers;
     shared.carrier.forget(headers);
     let about_content = |name: &&HeaderName| {
-        name.as_str().starts_with("content-") && !name.as_str().starts_with("content-security-")
+        let name = name.as_str();
+        let is_content = name.starts_with("content-") && !name.starts_with("content-security-");
+        is_content || overrides_cache_control(name)
     };
     let names: Vec<HeaderName> = headers.keys().filter(about_content).cloned().collect();
     for name in names.iter().chain([&ETAG, &LAST_MODIFIED, &CACHE_CONTROL]) {

@@ -40,7 +40,7 @@ mod write;
 pub use config::{CookieConfig, CookiePolicy, SameSite};
 pub use error::{CookieConfigError, CookieValueError};
 pub use fields::{apply, remove_set_cookie, vary_cookie};
-pub(crate) use fields::{forbid_store, vary};
+pub(crate) use fields::{forbid_store, overrides_cache_control, vary};
 pub use parse::{Candidates, MAX_CANDIDATES, candidates};
 pub use write::Cookie;
 
