@@ -176,6 +176,7 @@ impl Shared {
     }
 
     /// Locks and loads, waiting at most `wait` for whoever has it.
+    #[expect(clippy::result_large_err, reason = "as `granted` says")]
     pub(crate) async fn acquire(
         &self,
         which: Which,
@@ -215,6 +216,7 @@ impl Shared {
         self.is_local().then(|| (Owner::unique(), self.locks.hold))
     }
 
+    #[expect(clippy::result_large_err, reason = "it is passed on at once")]
     fn granted<T>(&self, acquired: Result<T, Opened>, open: &Open) -> Result<T, Opened> {
         debug!(session.id = %open.id, granted = acquired.is_ok(), "session locked");
         acquired.map_err(|opened| self.judged(opened, open))

@@ -38,7 +38,12 @@ impl SessionStore for Forgetful {
 
     async fn finish(&self, finish: &Finish) -> Result<Finished, StoreError> {
         let commits = matches!(finish.op, Op::Put(_) | Op::Merge(_));
-        if commits && self.commits.fetch_add(1, Ordering::Relaxed) % EVERY == 0 {
+        if commits
+            && self
+                .commits
+                .fetch_add(1, Ordering::Relaxed)
+                .is_multiple_of(EVERY)
+        {
             let release = Finish {
                 op: Op::Release,
                 ..finish.clone()

@@ -216,6 +216,7 @@ pub(crate) fn acquire_free(store: &DynStore, open: &Open) -> Option<Result<(View
     }
 }
 
+#[expect(clippy::result_large_err, reason = "it is passed on at once")]
 fn local_grant(store: &DynStore, open: &Open, opened: Opened) -> Result<(View, Grant), Opened> {
     match (opened, open.lease) {
         (Opened::Granted(view), Some((owner, _))) => {
