@@ -8,6 +8,7 @@ use crate::server::Server;
 const URL: &str = "KEEP_WORKER_URL";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "by chance, so only in ./test.sh --nightly"]
 async fn a_campaign_finds_nothing() {
     if is_worker() {
         let url = std::env::var(URL).unwrap();
