@@ -48,14 +48,6 @@ impl SessionId {
         &self.0
     }
 
-    /// The milliseconds since the epoch that it was made with.
-    pub(crate) const fn millis(&self) -> u64 {
-        match self.0.first_chunk() {
-            Some(half) => u64::from_be_bytes(*half) >> 16,
-            None => 0,
-        }
-    }
-
     /// The low half, 62 of whose bits are random: enough to choose a shard or a bucket by.
     pub const fn random_bits(&self) -> u64 {
         match self.0.last_chunk() {

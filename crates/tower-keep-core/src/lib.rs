@@ -34,7 +34,7 @@ pub use error::{BoxError, StoreError, StoreErrorKind};
 pub use id::{ParseIdError, SessionId};
 pub use local::{LocalOpened, LocalStore, Turn, TurnState};
 pub use record::{Client, Commits, Head, HeadChange, Lease, Limits, NewSession, Record};
-pub use slim::{Palette, Slim};
+pub use slim::Slim;
 pub use store::{
     Created, Expect, Finish, Finished, Looked, Op, Open, Opened, Put, Revision, Scope,
     SessionStore, Stats, Sweep, Swept, View, Wakeups,

@@ -1,5 +1,7 @@
 //! The rules of the store's verbs, as pure functions of a record, a request and an instant.
 
+mod fields;
+
 use std::time::Duration;
 
 use crate::data::Data;
@@ -10,31 +12,7 @@ use crate::token::SecretHash;
 use crate::unique::{CommitId, Owner};
 use crate::{STALE_WINDOW, WAIT_MARK};
 
-/// What the rules that every request goes through read and write of a record, however it is kept.
-pub(crate) trait Fields {
-    fn secret(&self) -> &SecretHash;
-    fn gone_at(&self) -> Option<Timestamp>;
-    fn rotated_at(&self) -> Option<Timestamp>;
-    fn version(&self) -> u64;
-    fn knows(&self, commit: CommitId) -> bool;
-    /// [`Head::deadline`](crate::Head::deadline).
-    fn deadline(&self) -> Timestamp;
-    fn idle_limit(&self) -> Duration;
-    fn idle_deadline(&self) -> Timestamp;
-    /// Moves the idle deadline and says that the session was seen at this instant, unless it was
-    /// later.
-    fn live_on(&mut self, idle_deadline: Timestamp, seen: Timestamp);
-    fn lease(&self) -> Option<Lease>;
-    fn set_lease(&mut self, lease: Option<Lease>);
-    fn waiting_until(&self) -> Option<Timestamp>;
-    fn set_waiting_until(&mut self, until: Option<Timestamp>);
-    fn set_data(&mut self, data: Data);
-    /// Counts a commit and remembers it.
-    fn commit(&mut self, commit: CommitId);
-    fn view(&self, now: Timestamp) -> View;
-    /// Makes any other change.
-    fn change(&mut self, change: impl FnOnce(&mut Record));
-}
+pub(crate) use fields::Fields;
 
 /// [`Record::refuses`].
 #[inline]
@@ -153,87 +131,21 @@ pub(crate) fn finish(
     (done(record, now), true)
 }
 
+/// [`Record::is_sweepable`].
+#[inline]
+pub(crate) fn is_sweepable(record: &impl Fields, now: Timestamp, keep: Duration) -> bool {
+    match record.gone_at() {
+        Some(gone_at) => now >= gone_at.plus(keep),
+        None => now >= record.deadline(),
+    }
+}
+
+#[inline]
 fn done(record: &impl Fields, now: Timestamp) -> Finished {
     Finished::Done {
         version: record.version(),
         now,
         waiting: record.waiting_until().is_some_and(|until| until > now),
-    }
-}
-
-impl Fields for Record {
-    fn secret(&self) -> &SecretHash {
-        &self.secret
-    }
-
-    fn gone_at(&self) -> Option<Timestamp> {
-        self.gone_at
-    }
-
-    fn rotated_at(&self) -> Option<Timestamp> {
-        self.rotated_at
-    }
-
-    fn version(&self) -> u64 {
-        self.head.version
-    }
-
-    fn knows(&self, commit: CommitId) -> bool {
-        self.commits.contains(commit)
-    }
-
-    fn deadline(&self) -> Timestamp {
-        self.head.deadline()
-    }
-
-    fn idle_limit(&self) -> Duration {
-        self.head.limits.idle
-    }
-
-    fn idle_deadline(&self) -> Timestamp {
-        self.head.idle_deadline
-    }
-
-    fn live_on(&mut self, idle_deadline: Timestamp, seen: Timestamp) {
-        self.head.idle_deadline = idle_deadline;
-        self.head.last_seen = self.head.last_seen.max(seen);
-    }
-
-    fn lease(&self) -> Option<Lease> {
-        self.lease
-    }
-
-    fn set_lease(&mut self, lease: Option<Lease>) {
-        self.lease = lease;
-    }
-
-    fn waiting_until(&self) -> Option<Timestamp> {
-        self.waiting_until
-    }
-
-    fn set_waiting_until(&mut self, until: Option<Timestamp>) {
-        self.waiting_until = until;
-    }
-
-    fn set_data(&mut self, data: Data) {
-        self.data = data;
-    }
-
-    fn commit(&mut self, commit: CommitId) {
-        self.head.version += 1;
-        self.commits.push(commit);
-    }
-
-    fn view(&self, now: Timestamp) -> View {
-        View {
-            head: self.head.clone(),
-            data: self.data.clone(),
-            now,
-        }
-    }
-
-    fn change(&mut self, change: impl FnOnce(&mut Record)) {
-        change(self);
     }
 }
 
@@ -326,10 +238,7 @@ impl Record {
 
     /// Whether a sweep may remove the record: expired, or a tombstone older than `keep`.
     pub fn is_sweepable(&self, now: Timestamp, keep: Duration) -> bool {
-        match self.gone_at {
-            Some(gone_at) => now >= gone_at.plus(keep),
-            None => self.head.is_expired(now),
-        }
+        is_sweepable(self, now, keep)
     }
 
     /// Leaves nothing but the id, the instant and the commits.

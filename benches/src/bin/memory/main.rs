@@ -7,7 +7,7 @@
 mod apps;
 mod sweep;
 
-use std::process::{Command, exit};
+use std::process::{Command, Stdio, exit};
 
 use axum::Router;
 use tower::ServiceExt;
@@ -64,13 +64,15 @@ fn usage() -> ! {
 }
 
 fn bytes(sessions: usize) {
-    println!("Resident bytes a session, {sessions} sessions: a user id and a token of 39 characters");
-    println!("\n| store | bytes |\n|---|---|");
+    println!("## memory\n");
+    println!("Resident bytes a session, {sessions} sessions: a user id and a token of 39 characters\n");
+    println!("| store | bytes a session |\n|---|---|");
     let program = std::env::current_exe().expect("this program");
     for (number, row) in ROWS.iter().enumerate() {
         let mut child = Command::new(&program);
         child.args(["--child", &number.to_string(), "--sessions", &sessions.to_string()]);
-        let output = child.output().expect("it runs");
+        let output = child.stderr(Stdio::inherit()).output().expect("it runs");
+        assert!(output.status.success(), "{}: {}", row.name, output.status);
         let text = String::from_utf8_lossy(&output.stdout);
         println!("| {} | {} |", row.name, text.trim());
     }

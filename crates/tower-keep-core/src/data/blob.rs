@@ -17,8 +17,7 @@ pub(super) const SYSTEM: char = '\u{1}';
 /// The longest key, so that its length fits a `u16` with [`SYSTEM`] in front.
 pub(super) const MAX_KEY: usize = u16::MAX as usize - 1;
 
-/// The widths that counts and offsets can have: the first in which the whole fits.
-const WORDS: [usize; 2] = [size_of::<u16>(), size_of::<u32>()];
+const WORD: usize = size_of::<u32>();
 
 /// A session's data: JSON values under top-level keys, immutable and cheap to clone.
 ///
@@ -33,9 +32,9 @@ const WORDS: [usize; 2] = [size_of::<u16>(), size_of::<u32>()];
 /// contain.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Data {
-    /// A count, as many offsets of entries in the order of their keys, then the entries: the
-    /// length of the key, the key, the value. Numbers have two bytes each, four if all of it is
-    /// longer than two can count. Nothing at all for a session without data.
+    /// The offsets of the entries in the order of their keys, then the entries: the length of the
+    /// key, the key, the value. The first offset tells how many there are. Nothing at all for a
+    /// session without data.
     blob: Option<Arc<[u8]>>,
 }
 
@@ -132,22 +131,16 @@ impl Data {
         if entries.is_empty() {
             return Self::default();
         }
+        let first = WORD * entries.len();
         let len = |(key, value): &(&[u8], &[u8])| size_of::<u16>() + key.len() + value.len();
-        let content: usize = entries.iter().map(len).sum();
-        let [narrow, wide] = WORDS.map(|width| width * (entries.len() + 1));
-        let first = match width(narrow + content) {
-            width if width == WORDS[0] => narrow,
-            _ => wide,
-        };
-        let whole = first + content;
+        let whole = first + entries.iter().map(len).sum::<usize>();
         // An iterator of known length is what fills an `Arc` with a single allocation.
         let mut blob: Arc<[u8]> = repeat_n(0, whole).collect();
         if let Some(out) = Arc::get_mut(&mut blob) {
             let mut index = Cursor { out, at: 0 };
-            index.put_word(entries.len());
             let mut start = first;
             for entry in &entries {
-                index.put_word(start);
+                index.put(&word(start));
                 start += len(entry);
             }
             for (key, value) in &entries {
@@ -220,30 +213,26 @@ pub(super) fn text(key: &[u8]) -> &str {
     std::str::from_utf8(key).unwrap_or_default()
 }
 
-/// How wide the numbers are in a blob of this length. What is too long with narrow ones is so with
-/// wide ones too, so both sides find the same.
-const fn width(whole: usize) -> usize {
-    WORDS[(whole > u16::MAX as usize) as usize]
+/// The limits keep data far below 4 GiB; beyond that an entry would be unreachable.
+fn word(number: usize) -> [u8; WORD] {
+    u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes()
 }
 
 fn read_word(blob: &[u8], index: usize) -> Option<usize> {
-    if width(blob.len()) == size_of::<u16>() {
-        let word = blob.get(index * size_of::<u16>()..)?.first_chunk()?;
-        return Some(u16::from_le_bytes(*word).into());
-    }
-    let word = blob.get(index * size_of::<u32>()..)?.first_chunk()?;
+    let word = blob.get(index * WORD..)?.first_chunk()?;
     usize::try_from(u32::from_le_bytes(*word)).ok()
 }
 
 fn count(blob: &[u8]) -> usize {
-    read_word(blob, 0).unwrap_or(0)
+    // Where the offsets end.
+    read_word(blob, 0).unwrap_or(0) / WORD
 }
 
 /// The key of an entry, and the place of its value.
 fn entry(blob: &[u8], index: usize) -> Option<(&[u8], Range<usize>)> {
-    let start = read_word(blob, index + 1)?;
+    let start = read_word(blob, index)?;
     let end = if index + 1 < count(blob) {
-        read_word(blob, index + 2)?
+        read_word(blob, index + 1)?
     } else {
         blob.len()
     };
@@ -274,13 +263,6 @@ struct Cursor<'a> {
 }
 
 impl Cursor<'_> {
-    /// The limits keep data far below 4 GiB; beyond that an entry would be unreachable.
-    fn put_word(&mut self, number: usize) {
-        let word = u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes();
-        let width = width(self.out.len());
-        self.put(word.get(..width).unwrap_or_default());
-    }
-
     fn put(&mut self, bytes: &[u8]) {
         let end = self.at + bytes.len();
         if let Some(place) = self.out.get_mut(self.at..end) {
@@ -335,25 +317,6 @@ mod tests {
             }
             let found: Vec<_> = data.iter().map(|(key, _)| key.to_owned()).collect();
             assert!(found.iter().eq(entries.iter().map(|(key, _)| key)));
-        }
-    }
-
-    #[test]
-    fn numbers_are_as_wide_as_the_whole_needs() {
-        // Two bytes for the count, as many for the only offset and for the length of the key.
-        let narrow = usize::from(u16::MAX) - 6 - 1;
-        for len in narrow - 3..narrow + 4 {
-            for keys in [&["k"][..], &["k", "l", "m"]] {
-                let value = vec![b'1'; len / keys.len()];
-                let data = Data::build(keys.iter().map(|key| (key.as_bytes(), &value[..])));
-                for key in keys {
-                    assert_eq!(data.get(key), Some(&value[..]), "{len}");
-                }
-                assert!(data.iter().map(|(key, _)| key).eq(keys.iter().copied()));
-            }
-            let data = Data::build([(&b"k"[..], &vec![b'1'; len][..])].into_iter());
-            let wide = if len > narrow { 4 } else { 0 };
-            assert_eq!(data.bytes().len(), 7 + len + wide);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Millis, Palette, Rest, Slim, Wide};
+use super::{Rare, Slim};
 use crate::data::Data;
 use crate::record::{Lease, Record};
 use crate::rules::Fields;
@@ -11,159 +11,121 @@ use crate::time::Timestamp;
 use crate::token::SecretHash;
 use crate::unique::CommitId;
 
-/// A slim record with its palette.
-pub(super) struct Parts<'a>(pub(super) &'a mut Slim, pub(super) &'a mut Palette);
-
-impl Parts<'_> {
-    fn rest(&self) -> Option<&Rest> {
-        self.0.rest.as_deref()
-    }
-
-    fn rest_mut(&mut self) -> &mut Rest {
-        self.0.rest.get_or_insert_default()
-    }
-
-    fn wide(&self) -> Option<&Wide> {
-        self.rest()?.wide.as_deref()
+impl Slim {
+    #[inline]
+    fn rare(&self) -> Option<&Rare> {
+        self.rare.as_deref()
     }
 }
 
-impl Fields for Parts<'_> {
+impl Fields for Slim {
     #[inline]
     fn secret(&self) -> &SecretHash {
-        &self.0.secret
+        &self.secret
     }
 
     #[inline]
     fn gone_at(&self) -> Option<Timestamp> {
-        self.rest()?.gone_at
+        self.gone_at
     }
 
     #[inline]
     fn rotated_at(&self) -> Option<Timestamp> {
-        self.rest()?.rotated_at
+        self.rare()?.rotated_at
     }
 
     #[inline]
     fn version(&self) -> u64 {
-        match self.wide() {
-            Some(wide) => wide.version,
-            None => self.0.version.into(),
-        }
+        self.version
     }
 
     #[inline]
     fn knows(&self, commit: CommitId) -> bool {
-        let commit = commit.to_u128();
-        let older = |rest: &Rest| rest.older.contains(&commit.to_ne_bytes());
-        commit != 0 && (self.0.commit == commit || self.rest().is_some_and(older))
+        let known = commit.to_u128().to_ne_bytes();
+        let older = || {
+            let lock = self.lock.as_ref();
+            lock.is_some_and(|lock| lock.older.contains(&known))
+        };
+        commit.to_u128() != 0 && (self.commit == known || older())
     }
 
     #[inline]
     fn deadline(&self) -> Timestamp {
-        match self.wide() {
-            Some(wide) => wide.idle_deadline.min(wide.absolute_deadline),
-            None => self.0.deadline(),
-        }
+        self.idle_deadline.min(self.absolute_deadline)
     }
 
     #[inline]
     fn idle_limit(&self) -> Duration {
-        match self.wide() {
-            Some(wide) => wide.limits.idle,
-            None => self.1.get(self.0.limits).idle,
-        }
+        let whole = self.rare().and_then(|rare| rare.limits);
+        whole.unwrap_or_else(|| self.limits.whole()).idle
     }
 
     #[inline]
     fn idle_deadline(&self) -> Timestamp {
-        match self.wide() {
-            Some(wide) => wide.idle_deadline,
-            None => self.0.idle_deadline.time(),
-        }
+        self.idle_deadline
     }
 
+    #[inline]
     fn live_on(&mut self, idle_deadline: Timestamp, seen: Timestamp) {
-        let last_seen = self.0.head(self.1).last_seen.max(seen);
-        let usual = last_seen == idle_deadline.minus(self.idle_limit());
-        match Millis::exact(idle_deadline) {
-            Some(deadline) if usual && deadline != Millis::MAX && self.wide().is_none() => {
-                self.0.idle_deadline = deadline;
-                if let Some(rest) = &mut self.0.rest {
-                    rest.last_seen = None;
-                }
-            }
-            _ => self.change(|record| {
-                record.head.idle_deadline = idle_deadline;
-                record.head.last_seen = last_seen;
-            }),
-        }
+        self.idle_deadline = idle_deadline;
+        self.last_seen = self.last_seen.max(seen);
     }
 
     #[inline]
     fn lease(&self) -> Option<Lease> {
-        self.rest()?.lease()
+        Slim::lease(self)
     }
 
     #[inline]
     fn set_lease(&mut self, lease: Option<Lease>) {
-        let Some(Lease { owner, until }) = lease else {
-            if let Some(rest) = &mut self.0.rest {
-                rest.leased_until = None;
-            }
-            return;
-        };
-        let rest = self.rest_mut();
-        rest.owner = owner.to_u128().to_ne_bytes();
-        rest.leased_until = Some(until);
+        if let Some(Lease { owner, until }) = lease {
+            let lock = self.lock.get_or_insert_default();
+            lock.owner = owner.to_u128().to_ne_bytes();
+            lock.until = Some(until);
+        } else if let Some(lock) = &mut self.lock {
+            lock.until = None;
+        }
     }
 
     #[inline]
     fn waiting_until(&self) -> Option<Timestamp> {
-        self.rest()?.waiting_until
+        self.rare()?.waiting_until
     }
 
     #[inline]
     fn set_waiting_until(&mut self, until: Option<Timestamp>) {
-        if until.is_some() || self.0.rest.is_some() {
-            self.rest_mut().waiting_until = until;
+        if until.is_some() || self.rare.is_some() {
+            self.rare.get_or_insert_default().waiting_until = until;
         }
     }
 
+    #[inline]
     fn set_data(&mut self, data: Data) {
-        self.0.data = data;
+        self.data = data;
     }
 
     #[inline]
     fn commit(&mut self, commit: CommitId) {
-        match self.0.version.checked_add(1) {
-            Some(version) if self.wide().is_none() => self.0.version = version,
-            _ => self.change(|record| record.head.version += 1),
-        }
-        let last = std::mem::replace(&mut self.0.commit, commit.to_u128());
-        let older = &mut self.rest_mut().older;
-        older.rotate_right(1);
-        older[0] = last.to_ne_bytes();
+        self.version += 1;
+        let last = std::mem::replace(&mut self.commit, commit.to_u128().to_ne_bytes());
+        let older = &mut self.lock.get_or_insert_default().older;
+        let [first, second, _] = *older;
+        *older = [last, first, second];
     }
 
     #[inline]
     fn view(&self, now: Timestamp) -> View {
-        let mut head = self.0.head(self.1);
-        if let Some(rest) = self.rest() {
-            head.user.clone_from(&rest.user);
-            head.client.clone_from(&rest.client);
-        }
         View {
-            head,
-            data: self.0.data.clone(),
+            head: self.head(),
+            data: self.data.clone(),
             now,
         }
     }
 
     #[cold]
     fn change(&mut self, change: impl FnOnce(&mut Record)) {
-        let mut record = self.0.unpack(self.1);
+        let mut record = self.record();
         change(&mut record);
-        self.0.pack(record, self.1);
+        self.set(record);
     }
 }

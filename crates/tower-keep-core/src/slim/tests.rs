@@ -112,69 +112,79 @@ proptest! {
     /// Each overwrites the one before, so that nothing of that one may be left.
     #[test]
     fn records_come_out_as_they_went_in(records in proptest::collection::vec(record(), 1..6)) {
-        let mut palette = Palette::default();
-        let mut slim = Slim::new(plain(), &mut palette);
+        let mut slim = Slim::new(plain());
         for (round, mut record) in (2..).zip(records) {
             record.head.id = slim.id();
-            slim.step(&mut palette, |old| {
+            slim.change(|old| {
                 *old = record.clone();
                 ((), true)
             });
-            let out = slim.record(&mut palette);
+            let out = slim.record();
             prop_assert_eq!(out.to_bytes(), record.to_bytes());
             prop_assert_eq!(out.head.limits, record.head.limits);
             prop_assert_eq!(slim.revision(), Revision(round));
-            prop_assert!(slim.due() <= record.gone_at.unwrap_or(record.head.deadline()));
+            let keep = Duration::from_secs(5);
+            prop_assert_eq!(slim.is_sweepable(now(), keep), record.is_sweepable(now(), keep));
+            prop_assert_eq!(slim.user(), record.head.user.as_ref());
+            prop_assert_eq!(slim.lease(), record.lease);
+            prop_assert_eq!(slim.is_gone(), record.gone_at.is_some());
         }
     }
 }
 
 #[test]
 fn it_is_as_small_as_the_documentation_says() {
-    assert_eq!((size_of::<Slim>(), size_of::<Rest>()), (112, 152));
-    assert_eq!((size_of::<Mark>(), size_of::<Option<Slim>>()), (1, 112));
-    // There is room for a list of free places.
-    assert_eq!(size_of::<Result<Slim, u32>>(), 112);
+    assert_eq!(size_of::<Slim>(), 168);
+    assert_eq!((size_of::<Lock>(), size_of::<Rare>()), (72, 88));
 }
 
 #[test]
-fn what_only_lives_on_needs_no_rest() {
-    let mut palette = Palette::default();
-    let mut slim = Slim::new(plain(), &mut palette);
-    assert!(slim.rest.is_none());
-    for minute in 1..300 {
-        let now = Timestamp::from_millis(NOW).plus(Duration::from_secs(60 * minute));
-        let touched = slim.step(&mut palette, |record| {
-            let touched = record.touch(Duration::ZERO, now);
-            (touched, touched)
-        });
-        assert!(touched && slim.rest.is_none());
-        assert_eq!(slim.record(&mut palette).head.last_seen, now);
-    }
-    // Without limits too.
-    let mut record = plain();
-    (record.head.idle_deadline, record.head.absolute_deadline) = (Timestamp::MAX, Timestamp::MAX);
-    record.head.limits = Limits {
-        idle: Duration::MAX,
-        absolute: Duration::MAX,
+fn what_is_rare_has_no_room_before_it_is_needed() {
+    let mut slim = Slim::new(plain());
+    let boxes = |slim: &Slim| (slim.lock.is_some(), slim.rare.is_some());
+    let touched = slim.change(|record| {
+        let touched = record.touch(Duration::ZERO, now().plus(Duration::from_secs(60)));
+        (touched, touched)
+    });
+    assert!(touched);
+    assert_eq!(boxes(&slim), (false, false));
+    // What nobody holds nobody needs to give up.
+    slim.unlock();
+    assert_eq!(boxes(&slim), (false, false));
+    let open = |owner| Open {
+        id: slim.id(),
+        secret: None,
+        age: Duration::ZERO,
+        touch: None,
+        lease: Some((Owner::from_u128(owner), Duration::from_secs(10))),
     };
-    assert!(Slim::new(record, &mut palette).rest.is_none());
+    let [first, second] = [1, 2].map(open);
+    assert!(matches!(slim.open(&first, now()), Opened::Granted(_)));
+    assert_eq!(boxes(&slim), (true, false));
+    assert!(matches!(slim.open(&second, now()), Opened::Busy(_)));
+    assert_eq!(boxes(&slim), (true, true));
 }
 
 #[test]
-fn limits_beyond_the_palette_stay_with_their_records() {
-    let mut palette = Palette::default();
-    let mut slims: Vec<_> = (0..300_u64)
-        .map(|n| {
-            let mut record = plain();
-            record.head.limits.absolute = Duration::from_secs(n);
-            Slim::new(record, &mut palette)
-        })
-        .collect();
-    for (n, slim) in (0..).zip(&mut slims) {
-        let limits = slim.record(&mut palette).head.limits;
-        assert_eq!(limits.absolute, Duration::from_secs(n));
-        assert_eq!(slim.rest.is_some(), n >= 255);
+fn limits_of_whole_seconds_are_usual() {
+    let limits = |idle, absolute| Limits { idle, absolute };
+    let [second, nano] = [Duration::from_secs(1), Duration::from_nanos(1)];
+    let cases = [
+        (limits(Duration::ZERO, second), true),
+        (limits(second, u32::MAX * second), true),
+        (limits(u32::MAX * second, second), true),
+        (limits(second, u32::MAX * second + second), false),
+        (limits(second, Duration::MAX), false),
+        (limits(Duration::MAX, second), false),
+        (limits(second + nano, second), false),
+        (limits(second, second + nano), false),
+    ];
+    for (limits, usual) in cases {
+        let mut record = plain();
+        record.head.limits = limits;
+        let slim = Slim::new(record);
+        assert_eq!(slim.record().head.limits, limits);
+        assert_eq!(slim.rare.is_none(), usual, "{limits:?}");
     }
 }
 
@@ -275,19 +285,20 @@ proptest! {
         finish in finishes(),
         follows in any::<bool>(),
     ) {
-        let mut palette = Palette::default();
-        let mut slim = Slim::new(record.clone(), &mut palette);
+        let mut slim = Slim::new(record.clone());
         let mut finish = finish;
         if follows {
             finish.version = record.head.version;
             finish.owner = open.lease.map_or(finish.owner, |(owner, _)| owner);
         }
         let (expected, opened) = record.open(&open, now());
-        prop_assert_eq!(format!("{:?}", slim.open(&mut palette, &open, now())), format!("{expected:?}"));
-        prop_assert_eq!(slim.record(&mut palette).to_bytes(), record.to_bytes());
+        let decided = slim.open(&open, now());
+        prop_assert_eq!(format!("{decided:?}"), format!("{expected:?}"));
+        prop_assert_eq!(slim.record().to_bytes(), record.to_bytes());
         let (expected, finished) = record.finish(&finish, now());
-        prop_assert_eq!(slim.finish(&mut palette, &finish, &Patch::default(), now()), expected);
-        prop_assert_eq!(slim.record(&mut palette).to_bytes(), record.to_bytes());
+        let decided = slim.finish(&finish, &Patch::default(), now());
+        prop_assert_eq!(decided, (expected, finished));
+        prop_assert_eq!(slim.record().to_bytes(), record.to_bytes());
         let changes = 1 + u64::from(opened) + u64::from(finished);
         prop_assert_eq!(slim.revision(), Revision(changes));
     }

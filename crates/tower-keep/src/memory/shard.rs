@@ -12,10 +12,10 @@ use std::time::Duration;
 use tower_keep_core::data::{Data, Patch};
 use tower_keep_core::{
     Clock, Created, Finish, Finished, LocalOpened, NewSession, Open, Opened, Owner, Record,
-    Revision, SessionId, Stats, Sweep, Timestamp, Turn, TurnState, View,
+    Revision, SessionId, Slim, Stats, Sweep, Timestamp, Turn, TurnState, View,
 };
 
-use super::records::{Records, Step};
+use super::records::{Next, Records};
 use super::users::After;
 
 /// Enough that threads seldom meet; a power of two.
@@ -97,45 +97,40 @@ impl SharedShard {
 }
 
 impl Shard {
-    pub(super) fn look(&mut self, id: SessionId) -> Option<(Record, Revision)> {
-        let record = self.records.step(id, |record| (record.clone(), false))?;
-        Some((record, self.records.revision(id)?))
+    pub(super) fn look(&self, id: SessionId) -> Option<(Record, Revision)> {
+        let slim = self.records.get(id)?;
+        Some((slim.record(), slim.revision()))
     }
 
     pub(super) fn revision(&self, id: SessionId) -> Option<Revision> {
-        self.records.revision(id)
+        self.records.get(id).map(Slim::revision)
     }
 
     /// The session, if it is alive and this user's; with its data if asked.
     pub(super) fn view_of(
-        &mut self,
+        &self,
         user: &str,
         id: SessionId,
         data: bool,
         now: Timestamp,
     ) -> Option<View> {
-        let view = |record: &mut Record| {
-            let theirs = record.head.user.as_deref() == Some(user);
-            let live = record.gone_at.is_none() && !record.head.is_expired(now);
-            (theirs && live).then(|| View {
-                head: record.head.clone(),
-                data: if data {
-                    record.data.clone()
-                } else {
-                    Data::default()
-                },
-                now,
-            })
-        };
-        self.records.step(id, |record| (view(record), false))?
+        let record = self.records.get(id)?.record();
+        let theirs = record.head.user.as_deref() == Some(user);
+        let live = record.gone_at.is_none() && !record.head.is_expired(now);
+        (theirs && live).then(|| View {
+            head: record.head,
+            data: if data { record.data } else { Data::default() },
+            now,
+        })
     }
 
-    pub(super) fn ids(&mut self) -> Vec<SessionId> {
-        self.records.ids()
+    pub(super) fn ids(&self) -> Vec<SessionId> {
+        self.records.iter().map(Slim::id).collect()
     }
 
-    pub(super) fn count(&mut self, stats: &mut Stats, now: Timestamp) {
-        self.records.count(stats, now);
+    pub(super) fn count(&self, stats: &mut Stats, now: Timestamp) {
+        let records = self.records.iter();
+        records.for_each(|slim| stats.count(&slim.record(), now));
     }
 
     pub(super) fn waiting(&self, id: SessionId) -> usize {
@@ -145,34 +140,39 @@ impl Shard {
     /// Puts a record in place, new or not.
     pub(super) fn insert(&mut self, record: Record, now: Timestamp) {
         let id = record.head.id;
-        if self.records.revision(id).is_none() {
-            self.records.insert(record);
-        } else {
-            let user = record.head.user.clone();
-            let replace = |old: &mut Record| (std::mem::replace(old, record), true);
-            let old = self.records.step(id, replace);
-            if let Some(left) = old.and_then(|old| old.head.user)
-                && Some(&left) != user.as_ref()
-            {
-                self.after.left.push((left, id));
+        match self.records.get_mut(id) {
+            None => self.records.insert(Slim::new(record)),
+            Some(slim) => {
+                let left = slim
+                    .user()
+                    .filter(|user| Some(*user) != record.head.user.as_ref());
+                self.after.left.extend(left.map(|user| (user.clone(), id)));
+                slim.change(|old| (*old = record, true));
             }
         }
         self.advance(id, now);
     }
 
     /// The answer to a creation under an id that is taken.
-    pub(super) fn meet(&mut self, new: &NewSession, now: Timestamp) -> Option<Created> {
-        let meet = |record: &mut Record| (record.meet_create(new.commit, now), false);
-        self.records.step(new.id, meet)
+    pub(super) fn meet(&self, new: &NewSession, now: Timestamp) -> Option<Created> {
+        let slim = self.records.get(new.id)?;
+        Some(slim.record().meet_create(new.commit, now))
     }
 
     pub(super) fn open(&mut self, open: &Open, clock: &dyn Clock) -> Opened {
+        let Some(slim) = self.records.get_mut(open.id) else {
+            return Opened::Absent;
+        };
         let now = clock.now();
-        if open.lease.is_some() && !self.queues.is_empty() {
+        if open.lease.is_some() && self.queues.contains_key(&open.id) {
             // A lease that just ran out belongs to the first in the queue.
             self.advance(open.id, now);
+            return self
+                .records
+                .get_mut(open.id)
+                .map_or(Opened::Absent, |slim| slim.open(open, now));
         }
-        self.records.open(open, now).unwrap_or(Opened::Absent)
+        slim.open(open, now)
     }
 
     pub(super) fn acquire(
@@ -220,14 +220,11 @@ impl Shard {
     }
 
     fn release(&mut self, id: SessionId, owner: Option<Owner>, now: Timestamp) {
-        let released = self.records.step(id, |record| {
-            let held = record.lease.map(|lease| lease.owner) == owner;
-            if held {
-                record.lease = None;
-            }
-            (held, held)
-        });
-        if released == Some(true) {
+        let Some(slim) = self.records.get_mut(id) else {
+            return;
+        };
+        if slim.lease().map(|lease| lease.owner) == owner {
+            slim.change(|record| (record.lease = None, true));
             self.advance(id, now);
         }
     }
@@ -235,7 +232,7 @@ impl Shard {
     pub(super) fn expire_lease(&mut self, id: SessionId, clock: &dyn Clock) -> Option<Duration> {
         let now = clock.now();
         self.advance(id, now);
-        let lease = self.records.step(id, |record| (record.lease, false))??;
+        let lease = self.records.get(id)?.lease()?;
         Some(lease.until.since(now))
     }
 
@@ -247,30 +244,21 @@ impl Shard {
         by_queue: bool,
         clock: &dyn Clock,
     ) -> Finished {
-        let now = clock.now();
-        let unnamed;
-        let finish = if by_queue && finish.next.is_some() {
-            unnamed = Finish {
-                next: None,
-                ..finish.clone()
-            };
-            &unnamed
-        } else {
-            finish
-        };
-        let user = finish.changes_user().then(|| {
-            let user = |record: &mut Record| (record.head.user.clone(), false);
-            self.records.step(finish.id, user)
-        });
-        let Some(mut finished) = self.records.finish(finish, patch, now) else {
+        let Some(slim) = self.records.get_mut(finish.id) else {
             return Finished::Gone;
         };
-        if let Some(Some(Some(user))) = user
-            && matches!(finished, Finished::Done { .. })
-        {
-            self.after.left.push((user, finish.id));
+        let now = clock.now();
+        let user = finish.changes_user().then(|| slim.user().cloned());
+        let (mut finished, changed) = slim.finish(finish, patch, now);
+        if changed {
+            if let Some(Some(user)) = user {
+                self.after.left.push((user, finish.id));
+            }
+            if by_queue {
+                slim.unlock();
+            }
         }
-        if !self.queues.is_empty() && self.queues.contains_key(&finish.id) {
+        if self.queues.contains_key(&finish.id) {
             if let Finished::Done { waiting, .. } = &mut finished {
                 *waiting = true;
             }
@@ -286,45 +274,52 @@ impl Shard {
         lease: Duration,
         clock: &dyn Clock,
     ) -> bool {
+        let Some(slim) = self.records.get_mut(id) else {
+            return false;
+        };
         let now = clock.now();
-        let renew = |record: &mut Record| {
+        slim.change(|record| {
             let renewed = record.renew(owner, lease, now);
             (renewed, renewed)
-        };
-        self.records.step(id, renew).unwrap_or(false)
+        })
     }
 
     /// `of`: only if it belongs to this user.
     pub(super) fn destroy(&mut self, id: SessionId, of: Option<&str>, clock: &dyn Clock) -> bool {
-        let now = clock.now();
-        let decide = |record: &mut Record| {
-            let user = record.head.user.clone();
-            if of.is_some() && of != user.as_deref() {
-                return (None, false);
-            }
-            let destroyed = record.destroy(now);
-            (Some((destroyed, user.filter(|_| destroyed))), destroyed)
-        };
-        let Some((destroyed, left)) = self.records.step(id, decide).flatten() else {
+        let Some(slim) = self.records.get_mut(id) else {
             return false;
         };
-        self.after.left.extend(left.map(|user| (user, id)));
+        let user = slim.user().cloned();
+        if of.is_some() && of != user.as_deref() {
+            return false;
+        }
+        let now = clock.now();
+        let destroyed = slim.change(|record| {
+            let destroyed = record.destroy(now);
+            (destroyed, destroyed)
+        });
+        if let Some(user) = user.filter(|_| destroyed) {
+            self.after.left.push((user, id));
+        }
         self.advance(id, now);
         destroyed
     }
 
-    /// One step of a sweep, from a chunk of records on.
-    pub(super) fn sweep(&mut self, from: usize, sweep: Sweep, now: Timestamp) -> Step {
-        let left = &mut self.after.left;
-        let step = self.records.sweep(from, sweep, now, |id, record| {
-            left.extend(record.head.user.take().map(|user| (user, id)));
-        });
+    /// One step of a sweep, as [`Records::sweep`].
+    pub(super) fn sweep(
+        &mut self,
+        from: u32,
+        sweep: Sweep,
+        now: Timestamp,
+        removed: &mut Vec<Slim>,
+    ) -> Next {
+        let next = self.records.sweep(from, sweep, now, removed);
         if !self.queues.is_empty() {
-            for id in &step.swept.expired {
-                self.advance(*id, now);
+            for slim in removed {
+                self.advance(slim.id(), now);
             }
         }
-        step
+        next
     }
 
     /// Gives a free lease to the first in the queue who may still have it, and refuses those in
@@ -338,7 +333,10 @@ impl Shard {
                 age: now.since(queued.arrived),
                 ..*queued.turn.open()
             };
-            let opened = self.records.open(&open, now).unwrap_or(Opened::Absent);
+            let opened = match self.records.get_mut(id) {
+                Some(slim) => slim.open(&open, now),
+                None => Opened::Absent,
+            };
             let granted = matches!(opened, Opened::Granted(_));
             if matches!(opened, Opened::Busy(_)) {
                 return;
@@ -355,11 +353,10 @@ impl Shard {
                 // It went away between its turn and this step, which `leave` rules out; the lease
                 // just taken for it passes to the next.
                 Err(_) => {
-                    if granted {
-                        self.records.step(id, |record| {
-                            record.lease = None;
-                            ((), true)
-                        });
+                    if let Some(slim) = self.records.get_mut(id)
+                        && granted
+                    {
+                        slim.unlock();
                     }
                 }
             }

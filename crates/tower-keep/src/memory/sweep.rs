@@ -1,46 +1,46 @@
 //! Sweeping in steps, none of which keeps anybody waiting.
 //!
-//! A step looks at one chunk of one shard under its mutex: some microseconds. Chunks in which
-//! nothing can be over yet are passed over without a look at their records.
+//! A step looks at a few records of one shard under its mutex: some microseconds. What it removed
+//! is freed when the mutex is free again.
 
 use std::sync::atomic::Ordering;
 
-use tower_keep_core::{Sweep, Swept};
+use tower_keep_core::{Slim, Sweep, Swept};
 
 use super::Inner;
+use super::records::{Next, STEP};
 use super::shard::SHARDS;
-use super::slab::CHUNK;
 use super::users::After;
 
-/// Chunks that are looked at before other tasks have their turn, a few hundred microseconds'
-/// work.
-const BREATH: usize = 4_096 / CHUNK;
+/// Steps before other tasks have their turn, a few hundred microseconds' work.
+const BREATH: usize = 4_096 / STEP;
 
 /// One call of a sweep: once around all records, from where the last one stopped.
 pub(super) struct Round<'a> {
     inner: &'a Inner,
     sweep: Sweep,
-    /// The shard and the chunk that it began with.
-    start: (usize, usize),
+    /// The shard and the slot that it began with.
+    start: (usize, u32),
     /// Shards done, of one more than there are: the first comes again for what is before `start`.
     shards: usize,
-    chunk: usize,
-    /// Chunks since the last pause.
-    looked: usize,
+    slot: u32,
+    steps: usize,
+    removed: Vec<Slim>,
     swept: Swept,
 }
 
 impl<'a> Round<'a> {
     pub(super) fn new(inner: &'a Inner, sweep: Sweep) -> Self {
         let at = inner.swept.load(Ordering::Relaxed);
-        let start = (at % SHARDS, at / SHARDS);
+        let slot = u32::try_from(at / SHARDS).unwrap_or(0);
         Self {
             inner,
             sweep,
-            start,
+            start: (at % SHARDS, slot),
             shards: 0,
-            chunk: start.1,
-            looked: 0,
+            slot,
+            steps: 0,
+            removed: Vec::new(),
             swept: Swept::default(),
         }
     }
@@ -54,26 +54,36 @@ impl<'a> Round<'a> {
         let now = self.inner.clock.now();
         let mut after = After::default();
         let shard = self.inner.shards.at(self.start.0 + self.shards);
-        let step = shard.step(&mut after, |s| s.sweep(self.chunk, limited, now));
-        self.inner.follow(after);
-        let removed = step.swept.removed();
-        self.inner.len.fetch_sub(removed, Ordering::Relaxed);
-        self.swept.expired.extend(step.swept.expired);
-        self.swept.tombstones += step.swept.tombstones;
-        self.swept.more = step.swept.more;
-        match step.next {
-            Some(chunk) => (self.chunk, self.looked) = (chunk, self.looked + 1),
-            None => (self.shards, self.chunk) = (self.shards + 1, 0),
+        let next = shard.step(&mut after, |s| {
+            s.sweep(self.slot, limited, now, &mut self.removed)
+        });
+        self.inner
+            .len
+            .fetch_sub(self.removed.len(), Ordering::Relaxed);
+        for slim in self.removed.drain(..) {
+            if slim.is_gone() {
+                self.swept.tombstones += 1;
+            } else {
+                self.swept.expired.push(slim.id());
+            }
+            after
+                .left
+                .extend(slim.user().map(|user| (user.clone(), slim.id())));
         }
-        let again = self.shards == SHARDS && self.chunk >= self.start.1;
+        self.inner.follow(after);
+        match next {
+            Next::Slot(slot) => self.slot = slot,
+            Next::Shard => (self.shards, self.slot) = (self.shards + 1, 0),
+            Next::Full => self.swept.more = true,
+        }
+        self.steps += 1;
+        let again = self.shards == SHARDS && self.slot >= self.start.1;
         !(self.swept.more || again || self.shards > SHARDS)
     }
 
     /// Whether other tasks should have their turn.
-    pub(super) fn is_tired(&mut self) -> bool {
-        let tired = self.looked >= BREATH;
-        self.looked %= BREATH;
-        tired
+    pub(super) fn is_tired(&self) -> bool {
+        self.steps % BREATH == 0
     }
 
     pub(super) fn swept(mut self) -> Swept {
@@ -83,7 +93,8 @@ impl<'a> Round<'a> {
 
 impl Drop for Round<'_> {
     fn drop(&mut self) {
-        let at = (self.start.0 + self.shards) % SHARDS + self.chunk * SHARDS;
+        let slot = usize::try_from(self.slot).unwrap_or(0);
+        let at = (self.start.0 + self.shards) % SHARDS + slot * SHARDS;
         self.inner.swept.store(at, Ordering::Relaxed);
     }
 }
