@@ -1,3 +1,9 @@
-//! What the benchmarks share.
+//! What the benchmarks have in common.
 
+pub mod client;
 pub mod contenders;
+pub mod plot;
+pub mod proxy;
+pub mod servers;
+pub mod statistics;
+pub mod tables;
