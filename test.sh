@@ -67,7 +67,8 @@ cargo_test() {
     {
         cargo test --workspace --all-features --no-fail-fast &&
             cargo test --package tower-keep-core --test body &&
-            cargo test --package tower-keep --features config --test config --test config_keys
+            cargo test --package tower-keep --features config --test config --test config_keys &&
+            { [[ -z ${KEEP_HEAVY:-} ]] || cargo test --workspace --all-features campaign -- --ignored; }
     } 2>&1 | tee "$log"
 }
 

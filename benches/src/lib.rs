@@ -7,3 +7,4 @@ pub mod proxy;
 pub mod servers;
 pub mod statistics;
 pub mod tables;
+pub mod works;

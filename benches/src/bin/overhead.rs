@@ -17,44 +17,7 @@ use axum::body::Body;
 use axum::http::Request;
 use tower::{Service, ServiceExt};
 use tower_keep_benches::contenders::{self, Contender, request};
-
-/// How the cookies of a work's requests come about.
-enum Visitors {
-    /// There are none.
-    Strangers,
-    /// One visitor, who was here.
-    One(&'static str),
-    /// So many visitors in turn.
-    Many(usize),
-}
-
-struct Work {
-    name: &'static str,
-    path: &'static str,
-    visitors: Visitors,
-}
-
-const fn work(name: &'static str, path: &'static str, visitors: Visitors) -> Work {
-    Work {
-        name,
-        path,
-        visitors,
-    }
-}
-
-const LIVE: usize = 100_000;
-
-const WORKS: [Work; 9] = [
-    work("not used, no cookie", "/unused", Visitors::Strangers),
-    work("not used, cookie sent", "/unused", Visitors::One("/new")),
-    work("read one key", "/read", Visitors::One("/new")),
-    work("increment", "/increment", Visitors::One("/new")),
-    work("read one key of 50", "/read", Visitors::One("/fill")),
-    work("increment one key of 50", "/increment", Visitors::One("/fill")),
-    work("new session", "/new", Visitors::Strangers),
-    work("read among 100,000", "/read", Visitors::Many(LIVE)),
-    work("increment among 100,000", "/increment", Visitors::Many(LIVE)),
-];
+use tower_keep_benches::works::{Visitors, WORKS, Work};
 
 #[cfg(not(feature = "allocations"))]
 const ROUNDS: usize = 21;

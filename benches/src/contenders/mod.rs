@@ -3,9 +3,11 @@
 //! `/unused` does not mention the session, `/read` reads `n`, `/increment` counts it up, `/new`
 //! sets it, `/fill` sets `n` and 49 others, 4 KiB in all.
 
+#[cfg(feature = "peers")]
 mod axum_session;
 mod bare;
 mod keep;
+#[cfg(feature = "peers")]
 mod tower_sessions;
 
 use axum::Router;
@@ -25,7 +27,9 @@ pub async fn all() -> Vec<Contender> {
     vec![
         contender("bare axum", bare::app()),
         contender("tower-keep", keep::app()),
+        #[cfg(feature = "peers")]
         contender("tower-sessions 0.15", tower_sessions::app()),
+        #[cfg(feature = "peers")]
         contender("axum_session 0.22", axum_session::app().await),
     ]
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConstantTimeEq};
 
 use crate::error::{StoreError, StoreErrorKind};
 use crate::id::SessionId;
@@ -64,7 +64,22 @@ impl SecretHash {
 
     /// Whether both are the same, in a time that does not depend on where they differ.
     pub fn matches(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        let (ours, theirs) = (self.words(), other.words());
+        let pairs = ours.iter().zip(&theirs);
+        pairs
+            .fold(Choice::from(1), |same, (one, other)| {
+                same & one.ct_eq(other)
+            })
+            .into()
+    }
+
+    /// Eight bytes at a time take an eighth of the steps.
+    fn words(&self) -> [u64; 4] {
+        let mut words = [0; 4];
+        for (word, bytes) in words.iter_mut().zip(self.0.as_chunks().0) {
+            *word = u64::from_ne_bytes(*bytes);
+        }
+        words
     }
 }
 

@@ -79,7 +79,9 @@ impl Scripts {
             look: Script::new(include_str!("lua/look.lua")),
             cas: Script::once(include_str!("lua/cas.lua")),
             open: Script::new(include_str!("lua/open.lua")),
-            finish: Script::new(include_str!("lua/finish.lua")),
+            // What it says of a commit that it does not know depends on whether this is the first
+            // try, which only the caller can tell: so it is the caller who tries again.
+            finish: Script::once(include_str!("lua/finish.lua")),
             renew: Script::new(include_str!("lua/renew.lua")),
             create: Script::new(include_str!("lua/create.lua")),
             destroy: Script::once(include_str!("lua/destroy.lua")),

@@ -2,6 +2,7 @@
 //!
 //! - [`conformance`]: the store contract as a suite of named cases that the author of a store
 //!   runs in one line, [`conformance_tests!`].
+//! - [`history`]: whether what several clients saw can be explained, checked.
 //! - [`TestClock`]: a clock that a test moves.
 //! - [`FaultStore`]: a store that fails as a [`Script`] says, and counts its calls.
 //! - [`NetworkStore`]: a store behind a network that delays, reorders and loses, by a seed.
@@ -18,6 +19,7 @@ mod client;
 mod clock;
 pub mod conformance;
 mod fault;
+pub mod history;
 mod jar;
 mod network;
 mod remote;

@@ -69,7 +69,7 @@ pub(crate) fn from_row(
 }
 
 /// The instant, or the last one that theirs can name.
-fn to_theirs(at: Timestamp) -> OffsetDateTime {
+pub(crate) fn to_theirs(at: Timestamp) -> OffsetDateTime {
     let millis = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
     OffsetDateTime::UNIX_EPOCH.saturating_add(time::Duration::milliseconds(millis))
 }

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use crate::bridged::Bridged;
 use crate::builder::BridgedBuilder;
 use crate::error::BridgeError;
+use crate::old::OldTowerSessions;
 use crate::theirs::{Row, Theirs};
 
 type Deleting<'a, E> = Pin<Box<dyn Future<Output = Result<(), E>> + Send + 'a>>;
@@ -14,7 +15,7 @@ type Deleting<'a, E> = Pin<Box<dyn Future<Output = Result<(), E>> + Send + 'a>>;
 macro_rules! version {
     (
         $feature:literal, $number:literal, $core:ident, $memory:ident,
-        $Version:ident, $Bridged:ident
+        $Version:ident, $Bridged:ident, $Old:ident
     ) => {
         #[doc = concat!("A store of tower-sessions-core ", $number, ", inside a [`Bridged`].")]
         #[cfg(feature = $feature)]
@@ -58,6 +59,21 @@ macro_rules! version {
             }
         }
 
+        #[doc = concat!("The sessions in a store of tower-sessions-core ", $number, ", to be imported.")]
+        #[cfg(feature = $feature)]
+        pub type $Old<S> = OldTowerSessions<$Version<S>>;
+
+        #[cfg(feature = $feature)]
+        impl<S: $core::SessionStore> OldTowerSessions<$Version<S>> {
+            /// Those of a `SessionManagerLayer` on this store with its other defaults.
+            pub fn new(store: S) -> Self {
+                Self::over($Version {
+                    store,
+                    delete_expired: None,
+                })
+            }
+        }
+
         #[cfg(feature = $feature)]
         impl<S: $core::ExpiredDeletion> BridgedBuilder<$Version<S>> {
             /// Has [`sweep`](tower_keep_core::SessionStore::sweep) call their `delete_expired`.
@@ -84,11 +100,7 @@ macro_rules! version {
         impl<S: $core::SessionStore> Theirs for $Version<S> {
             async fn load(&self, id: i128) -> Result<Option<Row>, BridgeError> {
                 let record = self.store.load(&$core::session::Id(id)).await?;
-                Ok(record.map(|record| Row {
-                    id: record.id.0,
-                    data: record.data,
-                    expiry_date: record.expiry_date,
-                }))
+                Ok(record.map(Into::into))
             }
 
             async fn create(&self, row: Row) -> Result<i128, BridgeError> {
@@ -125,6 +137,17 @@ macro_rules! version {
         }
 
         #[cfg(feature = $feature)]
+        impl From<$core::session::Record> for Row {
+            fn from(record: $core::session::Record) -> Self {
+                Self {
+                    id: record.id.0,
+                    data: record.data,
+                    expiry_date: record.expiry_date,
+                }
+            }
+        }
+
+        #[cfg(feature = $feature)]
         impl From<$core::session_store::Error> for BridgeError {
             fn from(error: $core::session_store::Error) -> Self {
                 use $core::session_store::Error;
@@ -145,7 +168,8 @@ version!(
     tower_sessions_core_014,
     tower_sessions_memory_store,
     V14,
-    Bridged14
+    Bridged14,
+    Old14
 );
 version!(
     "v15",
@@ -153,5 +177,6 @@ version!(
     tower_sessions_core_015,
     tower_sessions_memory_store_015,
     V15,
-    Bridged15
+    Bridged15,
+    Old15
 );

@@ -1,5 +1,7 @@
 //! The answers that the library gives in the place of a handler.
 
+use std::any::TypeId;
+
 use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LAST_MODIFIED, RETRY_AFTER,
@@ -7,8 +9,10 @@ use http::header::{
 use http::{Response, response};
 use tracing::{debug, error};
 
+use crate::cookie::overrides_cache_control;
 use crate::error::{Conflict, Error};
-use crate::request::RequestInfo;
+use crate::extract::{MainKey, shared_of};
+use crate::request::{RequestHead, RequestInfo};
 use crate::shared::Shared;
 
 /// The answer to an error: shaped by the app if it wants to, else a line of text.
@@ -52,6 +56,29 @@ pub(crate) fn answer(
     response
 }
 
+impl Error {
+    /// Puts the layer's answer to this error in the place of a response, for middleware that meets
+    /// one after the handler: status and body are replaced, and of the header fields those stay that
+    /// are not about the content (CORS). The layer's
+    /// [`on_error`](crate::SessionLayerBuilder::on_error) shapes it.
+    ///
+    /// Nothing is discarded by it: see [`Session::discard`](crate::Session::discard).
+    pub fn replace<'a, B: From<Bytes>>(
+        &self,
+        response: Response<B>,
+        request: impl Into<RequestHead<'a>>,
+    ) -> Response<B> {
+        let head = request.into();
+        match shared_of(head.extensions, TypeId::of::<MainKey>()) {
+            Some(shared) => {
+                let info = shared.on_error.is_some().then(|| RequestInfo::from(&head));
+                replace(response, self, shared, info.as_ref())
+            }
+            None => answer(self, None, None).map(B::from),
+        }
+    }
+}
+
 /// Puts the answer to `error` in the place of the handler's response. Its header fields stay, as
 /// far as they are not about its content or its session: a browser needs those of CORS to see the
 /// answer at all.
@@ -82,7 +109,9 @@ fn forget_content(parts: &mut response::Parts, shared: &Shared) {
     let headers = &mut parts.headers;
     shared.carrier.forget(headers);
     let about_content = |name: &&HeaderName| {
-        name.as_str().starts_with("content-") && !name.as_str().starts_with("content-security-")
+        let name = name.as_str();
+        let is_content = name.starts_with("content-") && !name.starts_with("content-security-");
+        is_content || overrides_cache_control(name)
     };
     let names: Vec<HeaderName> = headers.keys().filter(about_content).cloned().collect();
     for name in names.iter().chain([&ETAG, &LAST_MODIFIED, &CACHE_CONTROL]) {

@@ -46,7 +46,11 @@ pub(crate) fn shared_of(extensions: &Extensions, key: TypeId) -> Option<&Shared>
 
 async fn open(head: &RequestHead<'_>, key: TypeId, mode: Mode) -> Result<ReadSession, Error> {
     let (slot, within) = find(head.extensions, key)?;
-    slot.open(within, mode, Source::Request(head)).await?;
+    match slot.open_at_once(within, mode, Source::Request(head)) {
+        Some(opened) => opened?,
+        // Boxed, so that no handler's future has to have room for a wait that seldom comes.
+        None => Box::pin(slot.open(within, mode, Source::Request(head))).await?,
+    }
     Ok(ReadSession { slot: slot.clone() })
 }
 

@@ -84,6 +84,8 @@ mod events;
 mod extract;
 mod fingerprint;
 mod handle;
+mod idle;
+mod import;
 pub mod keys;
 mod layer;
 mod lock;
@@ -120,6 +122,7 @@ pub use events::{EventKind, EventListener, EventStream, Missed, SessionEvent};
 pub use extract::Keyed;
 pub use fingerprint::{FingerprintConfig, IpBinding, OnMismatch};
 pub use handle::SessionHandle;
+pub use import::{Import, ImportError, OldCookie, OldSession, OldSessions};
 pub use layer::{
     CompletionFuture, CompletionLayer, CompletionService, EagerFuture, EagerLayer, EagerService,
     LayerConfigError, ResponseFuture, SessionLayer, SessionLayerBuilder, SessionService,

@@ -1,8 +1,13 @@
 //! What the layer looks at in a request.
 
+use std::any::TypeId;
 use std::fmt;
 
 use http::{Extensions, HeaderMap, Method, Request, Uri, request};
+use tower_keep_core::SessionId;
+
+use crate::error::Error;
+use crate::extract::{MainKey, slot_of};
 
 /// The head of a request, as the layer's predicates get it.
 ///
@@ -21,6 +26,18 @@ pub struct RequestHead<'a> {
 }
 
 impl<'a> RequestHead<'a> {
+    /// The id that the session's token in this request names, without asking the store: there may
+    /// be no such session, and whoever made the request may have no right to it. For logs and
+    /// caches; never decide by it who somebody is. `None` if there is no well-formed token.
+    ///
+    /// # Errors
+    /// [`Error::MissingLayer`] if the request did not come through a
+    /// [`SessionLayer`](crate::SessionLayer).
+    pub fn claimed_id(&self) -> Result<Option<SessionId>, Error> {
+        let slot = slot_of(self.extensions, TypeId::of::<MainKey>());
+        Ok(slot.ok_or(Error::MissingLayer)?.claimed_id(self))
+    }
+
     pub(crate) fn of<B>(request: &'a Request<B>) -> Self {
         Self {
             method: request.method(),

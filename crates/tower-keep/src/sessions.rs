@@ -292,7 +292,7 @@ impl fmt::Debug for Sessions {
 /// }
 /// # Ok(()) }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct UserSessions {
     sessions: Sessions,
     user: Arc<str>,
@@ -463,6 +463,16 @@ impl StoredSession {
     /// [`Error::Data`] if a stored value is damaged.
     pub fn all(&self) -> Result<Map<String, Value>, Error> {
         Ok(self.edit.all()?)
+    }
+}
+
+impl fmt::Debug for UserSessions {
+    /// Shows ids and not the user, who may be an e-mail address.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserSessions")
+            .field("sessions", &self.sessions)
+            .field("current", &self.current)
+            .finish_non_exhaustive()
     }
 }
 

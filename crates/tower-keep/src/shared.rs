@@ -7,18 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use tower_keep_core::data::DataLimits;
 use tower_keep_core::{
     Client, Clock, DynStore, Limits, Open, Opened, Owner, SecretHash, SessionId, SessionStore,
     UserCap, View,
 };
+use tracing::debug;
 
 use crate::client_ip::ClientIp;
 use crate::error::{Conflict, Error};
 use crate::events::Events;
 use crate::fingerprint::{FingerprintConfig, Print};
-use crate::lock::{Grant, Keeper, LockConfig, Tasks, acquire_local, call};
+use crate::import::Import;
+use crate::lock::{Grant, Keeper, LockConfig, Tasks, acquire_free, acquire_local, call};
 use crate::observe::{IS_COUNTED, Observer};
 use crate::request::{RequestHead, RequestInfo};
 use crate::sweep::Lottery;
@@ -88,6 +90,7 @@ pub(crate) struct Shared {
     pub(crate) fingerprint: Option<FingerprintConfig>,
     pub(crate) on_error: Option<OnError>,
     pub(crate) lottery: Option<Lottery>,
+    pub(crate) import: Option<Arc<Import>>,
     pub(crate) events: Arc<Events>,
     pub(crate) observer: Observer,
 }
@@ -121,24 +124,34 @@ impl Shared {
 
     /// Loads without a lock; never waits for a writer.
     pub(crate) async fn read(&self, which: Which, touch: bool) -> Result<Opened, Error> {
-        let read = self.look(which, touch).await;
-        let answer = read.as_ref().map(|opened| match opened {
+        if let Some(opened) = self.read_now(which, touch) {
+            return Ok(opened);
+        }
+        let open = self.open(which, touch, None);
+        let verb = async { self.store.open(&open).await };
+        // Boxed, so that those who never wait carry no room for it.
+        let read = Box::pin(call(self.locks.store_timeout, verb)).await;
+        let read = read.map(|opened| self.judged(opened, &open));
+        let read = read.map_err(Error::from);
+        self.count_read(read.as_ref());
+        read
+    }
+
+    /// As [`read`](Self::read), where the store needs no I/O.
+    pub(crate) fn read_now(&self, which: Which, touch: bool) -> Option<Opened> {
+        let local = self.store.local()?;
+        let open = self.open(which, touch, None);
+        let opened = self.judged(local.open(&open), &open);
+        self.count_read(Ok(&opened));
+        Some(opened)
+    }
+
+    fn count_read(&self, read: Result<&Opened, &Error>) {
+        let answer = read.map(|opened| match opened {
             Opened::Granted(view) => Ok(view),
             refusal => Err(refusal),
         });
         self.observer.loaded(false, answer);
-        read
-    }
-
-    async fn look(&self, which: Which, touch: bool) -> Result<Opened, Error> {
-        let open = self.open(which, touch, None);
-        let opened = if let Some(local) = self.store.local() {
-            local.open(&open)
-        } else {
-            let verb = async { self.store.open(&open).await };
-            call(self.locks.store_timeout, verb).await?
-        };
-        Ok(self.judged(opened, &open))
     }
 
     #[cfg(feature = "temp")]
@@ -163,13 +176,21 @@ impl Shared {
     }
 
     /// Locks and loads, waiting at most `wait` for whoever has it.
+    #[expect(clippy::result_large_err, reason = "as `granted` says")]
     pub(crate) async fn acquire(
         &self,
         which: Which,
         wait: Duration,
     ) -> Result<Result<(View, Grant), Opened>, Error> {
         let asked = IS_COUNTED.then(|| self.clock.monotonic());
-        let acquired = self.lock(which, wait).await;
+        let lease = self.lease();
+        let open = self.open(which, true, lease);
+        let acquired = if lease.is_some() {
+            acquire_local(&self.store, &open, wait, self.locks.max_waiting).await
+        } else {
+            Box::pin(self.keeper.acquire(&open, wait)).await
+        };
+        let acquired = acquired.map(|acquired| self.granted(acquired, &open));
         if let (Some(asked), Ok(Ok(_))) = (asked, &acquired) {
             let waited = self.clock.monotonic().saturating_sub(asked);
             self.observer.waited(waited);
@@ -179,24 +200,26 @@ impl Shared {
         acquired
     }
 
-    async fn lock(
-        &self,
-        which: Which,
-        wait: Duration,
-    ) -> Result<Result<(View, Grant), Opened>, Error> {
-        let (open, acquired) = if self.is_local() {
-            // Nothing can fail between this process and itself: one lease for the whole hold.
-            let open = self.open(which, true, Some((Owner::unique(), self.locks.hold)));
-            let max_waiting = self.locks.max_waiting;
-            (
-                open,
-                acquire_local(&self.store, &open, wait, max_waiting).await?,
-            )
-        } else {
-            let open = self.open(which, true, None);
-            (open, self.keeper.acquire(&open, wait).await?)
-        };
-        Ok(acquired.map_err(|opened| self.judged(opened, &open)))
+    /// As [`acquire`](Self::acquire), where the store needs no I/O and nobody has the session.
+    pub(crate) fn acquire_now(&self, which: Which) -> Option<Result<(View, Grant), Opened>> {
+        let open = self.open(which, true, Some(self.lease()?));
+        let acquired = self.granted(acquire_free(&self.store, &open)?, &open);
+        if acquired.is_ok() && IS_COUNTED {
+            self.observer.waited(Duration::ZERO);
+        }
+        self.observer.loaded(true, Ok(acquired.as_ref()));
+        Some(acquired)
+    }
+
+    /// Nothing can fail between this process and itself: one lease for the whole hold.
+    fn lease(&self) -> Option<(Owner, Duration)> {
+        self.is_local().then(|| (Owner::unique(), self.locks.hold))
+    }
+
+    #[expect(clippy::result_large_err, reason = "it is passed on at once")]
+    fn granted<T>(&self, acquired: Result<T, Opened>, open: &Open) -> Result<T, Opened> {
+        debug!(session.id = %open.id, granted = acquired.is_ok(), "session locked");
+        acquired.map_err(|opened| self.judged(opened, open))
     }
 
     fn open(&self, which: Which, touch: bool, lease: Option<(Owner, Duration)>) -> Open {
@@ -235,16 +258,41 @@ impl Shared {
     }
 
     /// Who asks, as far as the app lets it be recorded.
-    pub(crate) fn client(&self, head: &RequestHead<'_>) -> Option<Arc<Client>> {
+    pub(crate) fn seen(&self, head: &RequestHead<'_>) -> Seen {
+        Seen {
+            ip: self.ip(head),
+            user_agent: head.headers.get(http::header::USER_AGENT).cloned(),
+        }
+    }
+}
+
+/// Who asks, as it came: most requests never record it.
+#[derive(Default)]
+pub(crate) struct Seen {
+    ip: Option<IpAddr>,
+    user_agent: Option<HeaderValue>,
+}
+
+impl Seen {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ip.is_none() && self.user_agent.is_none()
+    }
+
+    /// To be recorded, if anything is known.
+    pub(crate) fn client(&self) -> Option<Arc<Client>> {
         /// Longer ones are cut: nobody reads them, and they are stored with every session.
         const USER_AGENT: usize = 255;
-        let ip = self.ip(head);
-        let user_agent = head.headers.get(http::header::USER_AGENT);
-        let user_agent = user_agent.and_then(|value| value.to_str().ok());
-        if ip.is_none() && user_agent.is_none() {
+        // What is not plain text is not recorded.
+        let user_agent = self
+            .user_agent
+            .as_ref()
+            .and_then(|value| value.to_str().ok());
+        if self.ip.is_none() && user_agent.is_none() {
             return None;
         }
-        let user_agent = user_agent.map(|text| text[..text.len().min(USER_AGENT)].into());
-        Some(Arc::new(Client { ip, user_agent }))
+        Some(Arc::new(Client {
+            ip: self.ip,
+            user_agent: user_agent.map(|text| text[..text.len().min(USER_AGENT)].into()),
+        }))
     }
 }

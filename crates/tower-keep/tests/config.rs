@@ -77,6 +77,7 @@ const BUILDER: &[(&str, &[&str])] = &[
     ("data_limits", &["data_max_size", "data_max_key"]),
     ("max_request_age", &["max_request_age"]),
     ("clock", CODE),
+    ("import", CODE),
     ("key", CODE),
     ("commit_when", CODE),
     ("skip", CODE),

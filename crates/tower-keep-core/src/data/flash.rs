@@ -136,11 +136,16 @@ impl Edit {
         Ok(flashes)
     }
 
+    /// For the library: whether there are flash values at all, and so something to age.
+    pub fn has_flash(&self) -> bool {
+        self.system(FLASH).is_some()
+    }
+
     /// For the library: removes the flash values that an earlier request could read, and marks the
     /// others so that they go next time. To be called once when a request opens the session to
     /// write.
     pub fn age_flash(&mut self) {
-        if self.system(FLASH).is_none() {
+        if !self.has_flash() {
             return;
         }
         let mut marks = self.marks();

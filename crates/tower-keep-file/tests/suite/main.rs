@@ -6,6 +6,7 @@
     reason = "the helpers of tests are tests too"
 )]
 
+mod campaign;
 mod codec;
 mod common;
 mod conformance;

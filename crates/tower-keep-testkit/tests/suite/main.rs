@@ -5,6 +5,10 @@ mod by_itself;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod histories;
+#[cfg(test)]
+mod history;
+#[cfg(test)]
 mod mistake;
 #[cfg(test)]
 mod mistakes;

@@ -10,8 +10,15 @@
 mod app;
 mod conformance;
 mod contract;
+mod differences;
+mod import;
+mod import_trouble;
+mod login;
+mod messages;
+mod plain;
 mod rows;
 mod secrets;
+mod served;
 mod sweeping;
 mod trouble;
 mod turns;

@@ -29,6 +29,7 @@ pub(crate) struct Rows {
     failing: Arc<Mutex<Failing>>,
     calls: Arc<Mutex<Vec<&'static str>>>,
     saving: Arc<Mutex<Option<Gate>>>,
+    keeping: Arc<Mutex<bool>>,
 }
 
 /// What a store must never be asked to show.
@@ -60,6 +61,11 @@ impl Rows {
     /// Every call fails with this from now on, or no longer.
     pub(crate) fn fail(&self, error: Failing) {
         *self.failing.lock().unwrap() = error;
+    }
+
+    /// Every `delete` fails from now on, or no longer.
+    pub(crate) fn fail_deletions(&self, fail: bool) {
+        *self.keeping.lock().unwrap() = fail;
     }
 
     /// Every `save` from now on waits here before it takes effect.
@@ -111,6 +117,9 @@ impl Theirs for Rows {
 
     async fn delete(&self, id: &Id) -> Result<()> {
         self.call("delete")?;
+        if *self.keeping.lock().unwrap() {
+            return Err(Error::Backend("not now".to_owned()));
+        }
         self.stored.lock().unwrap().remove(id);
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Putting the cookie on a response, beside the fields of the application.
 
-use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE, VARY};
+use http::header::{CACHE_CONTROL, COOKIE, Entry, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{split_pair, trim};
@@ -9,7 +9,9 @@ use super::{split_pair, trim};
 ///
 /// Other cookies of the response stay. Unless a `Cache-Control` field already has the directive
 /// `no-store`, all of them are replaced by `no-store`: a stored response would hand one visitor's
-/// session to the next.
+/// session to the next. Fields that speak to some caches alone (`CDN-Cache-Control` of RFC 9213
+/// and those of single products) are taken off: such caches would go by them and not by
+/// `Cache-Control`.
 pub fn apply(headers: &mut HeaderMap, set_cookie: HeaderValue) {
     headers.append(SET_COOKIE, set_cookie);
     forbid_store(headers);
@@ -24,6 +26,21 @@ pub(crate) fn forbid_store(headers: &mut HeaderMap) {
     if !forbidden {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
+    let overriding = |name: &&HeaderName| overrides_cache_control(name.as_str());
+    let overriding: Vec<_> = headers.keys().filter(overriding).cloned().collect();
+    for name in overriding {
+        headers.remove(name);
+    }
+}
+
+/// Whether the caches to which this field speaks ignore `Cache-Control` where it is there:
+/// RFC 9213 §2.2, with the target lists of the usual products.
+pub(crate) fn overrides_cache_control(name: &str) -> bool {
+    name.ends_with("cdn-cache-control")
+        || matches!(
+            name,
+            "surrogate-control" | "edge-control" | "x-accel-expires"
+        )
 }
 
 /// Tells caches that the response depends on the request's cookies.
@@ -39,12 +56,16 @@ pub(crate) fn vary(headers: &mut HeaderMap, on: &HeaderName, shown: impl FnOnce(
         let member = trim(member);
         member == b"*" || member.eq_ignore_ascii_case(on.as_str().as_bytes())
     };
-    let listed = headers
-        .get_all(VARY)
-        .iter()
-        .any(|field| field.as_bytes().split(|&byte| byte == b',').any(varies));
-    if !listed {
-        headers.append(VARY, shown());
+    match headers.entry(VARY) {
+        Entry::Vacant(vacant) => {
+            vacant.insert(shown());
+        }
+        Entry::Occupied(mut fields) => {
+            let mut listed = fields.iter();
+            if !listed.any(|field| field.as_bytes().split(|&byte| byte == b',').any(varies)) {
+                fields.append(shown());
+            }
+        }
     }
 }
 
@@ -162,6 +183,26 @@ mod tests {
             apply(&mut headers, HeaderValue::from_static("id=x"));
             assert_eq!(values(&headers, &CACHE_CONTROL), ["no-store"], "{fields:?}");
         }
+    }
+
+    #[test]
+    fn fields_for_some_caches_alone_are_taken_off() {
+        let mut headers = response(&CACHE_CONTROL, &["private, no-store"]);
+        for name in [
+            "cdn-cache-control",
+            "cloudflare-cdn-cache-control",
+            "surrogate-control",
+            "edge-control",
+            "x-accel-expires",
+        ] {
+            headers.append(name, HeaderValue::from_static("max-age=600"));
+        }
+        headers.insert("surrogate-key", HeaderValue::from_static("kept"));
+        apply(&mut headers, HeaderValue::from_static("id=x"));
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["cache-control", "set-cookie", "surrogate-key"]);
+        assert_eq!(values(&headers, &CACHE_CONTROL), ["private, no-store"]);
     }
 
     #[test]

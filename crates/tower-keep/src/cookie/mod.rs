@@ -40,7 +40,7 @@ mod write;
 pub use config::{CookieConfig, CookiePolicy, SameSite};
 pub use error::{CookieConfigError, CookieValueError};
 pub use fields::{apply, remove_set_cookie, vary_cookie};
-pub(crate) use fields::{forbid_store, vary};
+pub(crate) use fields::{forbid_store, overrides_cache_control, vary};
 pub use parse::{Candidates, MAX_CANDIDATES, candidates};
 pub use write::Cookie;
 
@@ -57,7 +57,7 @@ pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
 
 /// Name and value of a `name=value` pair, `None` without an equals sign.
 fn split_pair(pair: &[u8]) -> Option<(&[u8], &[u8])> {
-    let equals = pair.iter().position(|&byte| byte == b'=')?;
+    let equals = memchr::memchr(b'=', pair)?;
     let (name, value) = pair.split_at_checked(equals)?;
     Some((trim(name), trim(value.get(1..)?)))
 }

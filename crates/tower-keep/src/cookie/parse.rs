@@ -98,7 +98,11 @@ impl<'a, 'h> IntoIterator for &'a Candidates<'h> {
 pub fn candidates<'h>(headers: &'h HeaderMap, name: &str) -> Candidates<'h> {
     let mut found = Candidates::default();
     for field in headers.get_all(header::COOKIE) {
-        for pair in field.as_bytes().split(|&byte| byte == b';') {
+        let mut rest = Some(field.as_bytes());
+        while let Some(pairs) = rest {
+            let end = memchr::memchr(b';', pairs);
+            let pair = end.map_or(pairs, |end| &pairs[..end]);
+            rest = end.map(|end| &pairs[end + 1..]);
             let Some((key, value)) = split_pair(pair) else {
                 continue;
             };

@@ -99,6 +99,7 @@ impl SessionLayerBuilder {
             fingerprint: self.fingerprint,
             on_error: self.on_error,
             lottery: self.lottery,
+            import: self.import.map(Arc::new),
             events,
             observer,
         };

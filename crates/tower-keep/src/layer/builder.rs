@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::events::EventsConfig;
 use crate::extract::MainKey;
 use crate::fingerprint::FingerprintConfig;
+use crate::import::Import;
 use crate::keys::KeyRing;
 use crate::lock::LockConfig;
 use crate::request::{RequestHead, RequestInfo};
@@ -62,6 +63,7 @@ pub struct SessionLayerBuilder {
     pub(super) fingerprint: Option<FingerprintConfig>,
     pub(super) on_error: Option<OnError>,
     pub(super) lottery: Option<Lottery>,
+    pub(super) import: Option<Import>,
     pub(crate) events: EventsConfig,
     #[cfg(feature = "temp")]
     pub(crate) temp: Option<crate::temp::TempStorage>,
@@ -91,6 +93,7 @@ impl SessionLayerBuilder {
             fingerprint: None,
             on_error: None,
             lottery: None,
+            import: None,
             events: EventsConfig::default(),
             #[cfg(feature = "temp")]
             temp: None,
@@ -289,6 +292,12 @@ impl SessionLayerBuilder {
         self.lottery = Some(lottery);
         self
     }
+
+    /// Takes over the sessions of another library, as their visitors come back. Default: none.
+    pub fn import(mut self, import: Import) -> Self {
+        self.import = Some(import);
+        self
+    }
 }
 
 fn commits(status: StatusCode) -> bool {
@@ -314,6 +323,7 @@ impl fmt::Debug for SessionLayerBuilder {
             .field("client_ip", &self.client_ip)
             .field("fingerprint", &self.fingerprint)
             .field("lottery", &self.lottery)
+            .field("import", &self.import)
             .field("events", &self.events);
         #[cfg(feature = "temp")]
         fields.field("temp_storage", &self.temp);

@@ -105,6 +105,7 @@ fn finish<B: From<Bytes>>(mut response: Response<B>, outcome: Outcome, slot: &Sl
     let headers = response.headers_mut();
     let carrier = &slot.shared.carrier;
     carrier.vary(headers);
+    slot.tell_moved(headers, outcome.cookie.is_some());
     if let Some(token) = outcome.cookie {
         carrier.apply(headers, token);
     }

@@ -197,28 +197,40 @@ pub(crate) async fn acquire_local(
     wait: Duration,
     max_waiting: usize,
 ) -> Result<Result<(View, Grant), Opened>, Error> {
-    let (Some(local), Some((owner, _))) = (store.local(), open.lease) else {
+    let Some(local) = store.local() else {
         return Err(Error::Closed);
     };
     let opened = match local.acquire(open, max_waiting) {
         LocalOpened::Now(opened) => opened,
-        LocalOpened::Queued(turn) => Queued { store, turn }.wait(wait).await?,
+        LocalOpened::Queued(turn) => Box::pin(Queued { store, turn }.wait(wait)).await?,
         LocalOpened::Full => return Err(Error::TooManyWaiting),
     };
-    Ok(match opened {
-        Opened::Granted(view) => {
-            let lease = Local {
+    Ok(local_grant(store, open, opened))
+}
+
+/// As [`acquire_local`], unless somebody has the session.
+pub(crate) fn acquire_free(store: &DynStore, open: &Open) -> Option<Result<(View, Grant), Opened>> {
+    match store.local()?.acquire(open, 0) {
+        LocalOpened::Now(opened) => Some(local_grant(store, open, opened)),
+        LocalOpened::Queued(_) | LocalOpened::Full => None,
+    }
+}
+
+#[expect(clippy::result_large_err, reason = "it is passed on at once")]
+fn local_grant(store: &DynStore, open: &Open, opened: Opened) -> Result<(View, Grant), Opened> {
+    match (opened, open.lease) {
+        (Opened::Granted(view), Some((owner, _))) => {
+            let kind = Kind::Local(Local {
                 store: store.clone(),
                 id: open.id,
                 owner,
                 ended: false,
-            };
-            let kind = Kind::Local(lease);
+            });
             let telling = None;
             Ok((view, Grant { kind, telling }))
         }
-        refusal => Err(refusal),
-    })
+        (refusal, _) => Err(refusal),
+    }
 }
 
 struct Queued<'a> {

@@ -4,7 +4,9 @@
 //!   record that obeys the real rules of the store, and everything that can happen to them;
 //! - [`explore`] walks through all the states of small worlds, and at random through larger ones;
 //! - [`mutants`] shows that the walk finds mistakes;
-//! - [`actor`], [`trouble`] and [`contention`] test the real keeper, over stores that fail.
+//! - [`actor`], [`trouble`] and [`contention`] test the real keeper, over stores that fail;
+//! - [`simulation`] has real keepers do random work on several nodes, of which all follows from a
+//!   seed, and checks what their requests saw.
 
 mod actor;
 mod contention;
@@ -13,9 +15,12 @@ mod explore;
 mod moves;
 mod mutants;
 mod scene;
+mod simulation;
 mod store;
 mod trouble;
 mod world;
+
+pub(super) use simulation::chance;
 
 /// How much longer the long versions of the tests are, which `KEEP_HEAVY` asks for.
 fn heavy() -> bool {

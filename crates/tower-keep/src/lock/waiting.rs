@@ -61,6 +61,8 @@ impl Waiting {
         match self.released.take() {
             None => timer.await,
             Some(mut released) => tokio::select! {
+                // Whichever it is, the store is asked next. In this order it can be done again.
+                biased;
                 () = &mut released => {}
                 () = timer => self.released = Some(released),
             },
@@ -80,7 +82,16 @@ pub(super) fn courtesy(keeper: &Keeper) -> Duration {
 
 /// `span`, give or take a quarter, so that those who wait do not ask in step.
 pub(crate) fn jittered(span: Duration) -> Duration {
+    span * (768 + random() % 512) / 1024
+}
+
+fn random() -> u32 {
+    // A simulation does the same again if it is given the same seed.
+    #[cfg(test)]
+    if let Some(number) = super::model::chance() {
+        return number;
+    }
     #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
-    let random = CommitId::unique().to_u128() as u32 % 512;
-    span * (768 + random) / 1024
+    let random = CommitId::unique().to_u128() as u32;
+    random
 }

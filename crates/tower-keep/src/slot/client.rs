@@ -11,7 +11,7 @@ use super::commit::destroy;
 use super::open::Found;
 use super::work::{Absence, Origin};
 use crate::error::Error;
-use crate::fingerprint::Print;
+use crate::fingerprint::{FingerprintConfig, Print};
 use crate::shared::Which;
 
 impl Slot {
@@ -21,12 +21,9 @@ impl Slot {
         &self,
         mut found: Found,
         which: Which,
-        print: Option<&Print>,
+        (config, print): (FingerprintConfig, &Print),
         wait: Duration,
     ) -> Result<Found, Error> {
-        let (Some(config), Some(print)) = (self.shared.fingerprint, print) else {
-            return Ok(found);
-        };
         let edit = Edit::new(std::mem::take(&mut found.data), self.shared.data);
         let fits = print.fits(config, &edit);
         (found.data, _) = edit.into_parts()?;

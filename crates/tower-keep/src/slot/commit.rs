@@ -21,6 +21,7 @@ use super::{Identity, Slot, State, merge};
 use crate::cookie::CookiePolicy;
 use crate::error::{Conflict, Error};
 use crate::events::{Change, Telling};
+use crate::idle::with_idle;
 use crate::lock::{Commit, Grant, call};
 use crate::observe::CommitKind;
 use crate::request::RequestInfo;
@@ -121,6 +122,9 @@ pub(super) async fn save(
         session.id = field::Empty,
         store = shared.store.name(),
     );
+    if span.is_disabled() {
+        return save_within(shared, work, wait).await;
+    }
     if let Some(head) = work.head() {
         span.record("session.id", field::display(head.id));
     }
@@ -143,7 +147,8 @@ async fn save_within(
         (Origin::None(_), _) if work.starts_session() => start(shared, work, doomed).await,
         (Origin::None(absence), _) => {
             let absence = *absence;
-            if let Some((view, grant)) = doomed {
+            if let Some(doomed) = doomed {
+                let (view, grant) = *doomed;
                 destroy(shared, view, grant).await?;
             }
             let remove = work.asked.remove_cookie;
@@ -215,7 +220,7 @@ async fn save_live(shared: &Shared, work: Box<Work>, grant: Grant) -> Result<Sav
 async fn start(
     shared: &Arc<Shared>,
     work: Box<Work>,
-    doomed: Option<(View, Grant)>,
+    doomed: Option<Box<(View, Grant)>>,
 ) -> Result<Saved, Error> {
     if let Some(conflict) = work.forbids_to_start() {
         return Err(shared.conflict(conflict));
@@ -230,12 +235,15 @@ async fn start(
         id: id.unwrap_or_else(|| SessionId::new(shared.clock.now())),
         secret: secret.hash(),
         commit: CommitId::unique(),
-        limits: shared.lifetimes.of(user.is_some(), asked.remember),
+        limits: with_idle(
+            shared.lifetimes.of(user.is_some(), asked.remember),
+            asked.idle,
+        ),
         extend: asked.extend,
         user,
         cap: shared.user_cap,
         authenticated: asked.authenticated,
-        client: work.client,
+        client: work.seen.client(),
         remember: asked.remember,
         data,
     };
@@ -257,7 +265,7 @@ async fn start(
 /// to its end, even if the client leaves meanwhile.
 pub(crate) async fn create_stored(
     shared: &Arc<Shared>,
-    doomed: Option<(View, Grant)>,
+    doomed: Option<Box<(View, Grant)>>,
     new: NewSession,
 ) -> Result<Head, Error> {
     if shared.is_local() {
@@ -271,7 +279,7 @@ pub(crate) async fn create_stored(
     created.await.unwrap_or(Err(Error::OutcomeUnknown))
 }
 
-fn cookie_of(
+pub(super) fn cookie_of(
     shared: &Shared,
     token: &Token,
     head: &Head,
@@ -303,7 +311,7 @@ pub(super) async fn destroy(shared: &Shared, view: View, grant: Grant) -> Result
 
 async fn create(
     shared: &Shared,
-    doomed: Option<(View, Grant)>,
+    doomed: Option<Box<(View, Grant)>>,
     new: NewSession,
 ) -> Result<Head, Error> {
     let created = create_first(shared, doomed, new).await;
@@ -315,7 +323,7 @@ async fn create(
 
 async fn create_first(
     shared: &Shared,
-    doomed: Option<(View, Grant)>,
+    doomed: Option<Box<(View, Grant)>>,
     new: NewSession,
 ) -> Result<Head, Error> {
     // The new one comes first: should it fail, the old one is as it was.
@@ -325,9 +333,11 @@ async fn create_first(
     };
     match created {
         Created::Done(now) => {
-            if let Some((view, grant)) = doomed
-                && let Err(error) = destroy(shared, view, grant).await
-            {
+            let destroyed = match doomed.map(|doomed| *doomed) {
+                Some((view, grant)) => destroy(shared, view, grant).await,
+                None => Ok(()),
+            };
+            if let Err(error) = destroyed {
                 // Nobody gets its cookie; at the latest it expires.
                 let undo = async { shared.store.destroy(new.id).await };
                 let _ = if shared.is_local() {
@@ -349,7 +359,7 @@ async fn create_first(
 }
 
 /// Asks again under the same commit id while no answer comes, at most as long as a lease.
-async fn create_surely(shared: &Shared, new: &NewSession) -> Result<Created, Error> {
+pub(super) async fn create_surely(shared: &Shared, new: &NewSession) -> Result<Created, Error> {
     let until = Instant::now() + shared.locks.lease;
     let mut pause = shared.locks.poll;
     loop {

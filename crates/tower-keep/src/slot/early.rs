@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::commit::{Outcome, Saved, save};
 use super::{Slot, State};
@@ -16,17 +17,27 @@ type Saving = Pin<Box<dyn Future<Output = Result<Saved, Error>> + Send>>;
 /// timeout, say) the request's end waits for the commit in its place, because the cookie that the
 /// commit makes must go out with the response.
 #[derive(Default)]
-pub(super) struct Early(tokio::sync::Mutex<Option<Saving>>);
+pub(super) struct Early {
+    saving: tokio::sync::Mutex<Option<Saving>>,
+    /// Most requests never start one, and need not ask for the mutex.
+    started: AtomicBool,
+}
 
 impl Early {
     /// Whether somebody waits for it, or it was left alone before its end.
     pub(super) fn is_under_way(&self) -> bool {
-        self.0.try_lock().map_or(true, |saving| saving.is_some())
+        self.started.load(Ordering::Acquire)
+            && self
+                .saving
+                .try_lock()
+                .map_or(true, |saving| saving.is_some())
     }
 
     /// There will be no response: nobody needs to wait for it any more.
     pub(super) fn forget(&self) {
-        if let Ok(mut saving) = self.0.try_lock() {
+        if self.started.load(Ordering::Acquire)
+            && let Ok(mut saving) = self.saving.try_lock()
+        {
             *saving = None;
         }
     }
@@ -34,8 +45,9 @@ impl Early {
     fn start(&self, saving: Saving) {
         // It cannot be taken: the state lets one caller in here, and others wait for it only
         // after that.
-        if let Ok(mut none) = self.0.try_lock() {
+        if let Ok(mut none) = self.saving.try_lock() {
             *none = Some(saving);
+            self.started.store(true, Ordering::Release);
         }
     }
 }
@@ -73,7 +85,7 @@ impl Slot {
 
     /// Waits for the early commit, if one is under way.
     async fn finish_early(&self) -> Result<(), Error> {
-        let mut early = self.early.0.lock().await;
+        let mut early = self.early.saving.lock().await;
         let Some(saving) = &mut *early else {
             return Ok(());
         };

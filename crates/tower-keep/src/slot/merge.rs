@@ -72,7 +72,9 @@ impl Slot {
         let merged = merging.log.replay(was, is)?;
         work.edit = merged.ok_or_else(|| self.shared.conflict(Conflict::Outdated))?;
         work.discarded = before.discarded;
-        work.client = before.client.take().or(work.client.take());
+        if !before.seen.is_empty() {
+            work.seen = std::mem::take(&mut before.seen);
+        }
         work.print = before.print.take().or(work.print.take());
         work.info = before.info.take().or(work.info.take());
         Ok(())
@@ -166,9 +168,10 @@ impl Merge {
         let done = match finish_surely(&self.shared, &finish).await {
             Ok((Finished::Done { version, now, .. }, _)) => Ok((version, now)),
             Ok((Finished::Gone, _)) => Err(Conflict::Gone.into()),
-            // Whether the first try was applied and forgotten since, nobody can tell.
-            Ok((Finished::Unknown, true)) => Err(Error::OutcomeUnknown),
-            Ok((Finished::Unknown | Finished::Lost, _)) => return Ok(None),
+            // Whether the first try was applied and forgotten since, or may still arrive and be,
+            // nobody can tell. So it must not be done in another way.
+            Ok((Finished::Unknown | Finished::Lost, true)) => Err(Error::OutcomeUnknown),
+            Ok((Finished::Unknown | Finished::Lost, false)) => return Ok(None),
             Err(error) => Err(error),
         };
         let observer = self.shared.observer;

@@ -11,8 +11,10 @@
 mod client;
 mod commit;
 mod early;
+mod import;
 mod merge;
 mod open;
+mod opening;
 mod reserved;
 mod work;
 
@@ -28,6 +30,7 @@ use crate::error::Error;
 use crate::shared::Shared;
 
 use early::Early;
+use opening::Opening;
 
 pub(crate) use commit::{Ending, Outcome, create_stored};
 pub(crate) use open::{Mode, Source, Tokens};
@@ -47,10 +50,12 @@ pub(crate) struct Slot {
     /// The slot of the layer around this one, if there is one with another cookie.
     outer: Option<Arc<Slot>>,
     /// Held while a session is being opened, so that two extractions at once open one.
-    opening: tokio::sync::Mutex<()>,
+    opening: Opening,
     /// Whether anybody tried to open it, successfully or not: the response depends on the cookie.
     tried: AtomicBool,
     early: Early,
+    /// What an import of the session wants said.
+    moved: Mutex<Option<Box<import::Moved>>>,
     state: Mutex<State>,
 }
 
@@ -84,9 +89,10 @@ impl Slot {
             arrived,
             responds: false,
             outer: None,
-            opening: tokio::sync::Mutex::const_new(()),
+            opening: Opening::default(),
             tried: AtomicBool::new(false),
             early: Early::default(),
+            moved: Mutex::default(),
             state: Mutex::new(State::Untouched),
         }
     }
@@ -100,6 +106,10 @@ impl Slot {
         // Application code that can panic (`Serialize`, for one) runs under this mutex; what it
         // leaves behind is discarded with the request.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn moved(&self) -> MutexGuard<'_, Option<Box<import::Moved>>> {
+        self.moved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at the open session.

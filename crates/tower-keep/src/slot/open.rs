@@ -1,14 +1,17 @@
 //! Opening a request's session: from its cookies, or by a handle's binding.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::HeaderMap;
 use smallvec::SmallVec;
 use tower_keep_core::data::{Data, Edit};
 use tower_keep_core::{Opened, SessionId, SessionStore, StoreError, StoreErrorKind, Token, View};
-use tracing::{Instrument, debug, debug_span, warn};
+use tracing::{Instrument, debug_span, warn};
 
 use super::merge::edit_of;
 use super::work::{Absence, Asked, Origin, Work};
@@ -51,7 +54,7 @@ const SECOND_WAIT: Duration = Duration::from_secs(1);
 
 /// How a session is opened by its token.
 #[derive(Clone, Copy)]
-struct How<'a> {
+pub(super) struct How<'a> {
     mode: Mode,
     wait: Duration,
     /// What the client looks like, where sessions are bound to that.
@@ -97,7 +100,7 @@ impl Slot {
         source: Source<'_>,
     ) -> Result<(), Error> {
         self.tried.store(true, Ordering::Relaxed);
-        let _opening = self.opening.lock().await;
+        let _opening = self.opening.begin().await;
         let read_before = match &mut *self.state() {
             State::Ended(_) => return Err(Error::Closed),
             State::Open(work) => match (work.mode, mode) {
@@ -117,7 +120,7 @@ impl Slot {
                         self.start_merging(work, source.only_peeks())?;
                     }
                     if let Source::Request(head) = &source {
-                        work.client = self.shared.client(head);
+                        work.seen = self.shared.seen(head);
                         work.print = self.shared.print(head);
                     }
                     return Ok(());
@@ -145,10 +148,7 @@ impl Slot {
         };
         let found = match (&read_before, &source) {
             (Some((Some(token), ..)), _) => self.find_one(token, how).await?,
-            (_, Source::Request(head)) => {
-                self.find(&Tokens::parse(&self.shared, head.headers), how)
-                    .await?
-            }
+            (_, Source::Request(head)) => self.find_by_request(head, how).await?,
             (_, Source::Tokens(tokens)) => self.find(tokens, how).await?,
             (_, Source::Bound((id, generation))) => {
                 let found = self.find_by_id(*id, Some(*generation), mode, wait).await?;
@@ -171,7 +171,7 @@ impl Slot {
         work.print = print;
         if mode == Mode::Merge && work.head().is_some() {
             self.start_merging(&mut work, source.only_peeks())?;
-        } else if !source.only_peeks() {
+        } else if work.edit.has_flash() && !source.only_peeks() {
             // Who only reads sees what is left for this request as well, and saves nothing of it.
             work.edit.age_flash();
         }
@@ -182,11 +182,31 @@ impl Slot {
             State::Open(over) if over.mode == Mode::Closed => return Err(Error::Closed),
             State::Open(before) if before.merging.is_some() => {
                 self.take_over(&mut work, before)?;
-                **before = work;
+                *before = work;
             }
-            state => *state = State::Open(Box::new(work)),
+            state => *state = State::Open(work),
         }
         Ok(())
+    }
+
+    /// As [`open`](Self::open) where the store needs no I/O; `None` if it has to be waited for, and
+    /// then nothing has been done.
+    pub(crate) fn open_at_once(
+        &self,
+        within: &Arc<Self>,
+        mode: Mode,
+        source: Source<'_>,
+    ) -> Option<Result<(), Error>> {
+        // Another library's store may have to be asked too.
+        if !self.shared.is_local() || self.shared.import.is_some() {
+            return None;
+        }
+        // Dropping what waits gives its place in the queue back, to be taken again at once.
+        let mut cx = Context::from_waker(Waker::noop());
+        match pin!(self.open(within, mode, source)).poll(&mut cx) {
+            Poll::Ready(opened) => Some(opened),
+            Poll::Pending => None,
+        }
     }
 
     fn locks_at_once(&self, head: &RequestHead<'_>) -> bool {
@@ -210,14 +230,14 @@ impl Slot {
     }
 
     /// No session is opened for writing once the layer shuts down.
-    fn may_write(&self) -> Result<(), Error> {
+    pub(super) fn may_write(&self) -> Result<(), Error> {
         if self.shared.tasks.is_closed() {
             return Err(Error::ShuttingDown);
         }
         Ok(())
     }
 
-    fn work(&self, found: Found, mode: Mode, source: &Source<'_>) -> Work {
+    fn work(&self, found: Found, mode: Mode, source: &Source<'_>) -> Box<Work> {
         let shared = &self.shared;
         let head = match source {
             Source::Request(head) => Some(*head),
@@ -229,7 +249,7 @@ impl Slot {
             Origin::Live(head, now) => edit_of(shared, found.data, head, *now),
             Origin::None(_) => Edit::new(found.data, shared.data),
         };
-        Work {
+        Box::new(Work {
             edit,
             // Without a stored session there is nothing to merge with.
             mode: match (mode, &found.origin) {
@@ -244,11 +264,38 @@ impl Slot {
             pending: Pending::default(),
             doomed: None,
             token: found.token,
-            client: head.filter(|_| writes).and_then(|head| shared.client(head)),
+            seen: head
+                .filter(|_| writes)
+                .map(|head| shared.seen(head))
+                .unwrap_or_default(),
             print: None,
             discarded: false,
             cookie: None,
             info: info.map(|head| Box::new(RequestInfo::from(head))),
+        })
+    }
+
+    async fn find_by_request(&self, head: &RequestHead<'_>, how: How<'_>) -> Result<Found, Error> {
+        let tokens = Tokens::parse(&self.shared, head.headers);
+        if tokens.parsed.is_empty() && self.shared.import.is_some() {
+            // Boxed, because those who import nothing should not carry it along.
+            let found = Box::pin(self.find_old(head, how)).await?;
+            if let Some(found) = found {
+                return Ok(found);
+            }
+        }
+        self.find(&tokens, how).await
+    }
+
+    /// The id that the request's token names, unchecked.
+    pub(crate) fn claimed_id(&self, head: &RequestHead<'_>) -> Option<SessionId> {
+        if let Some((id, _)) = self.identity() {
+            return Some(id);
+        }
+        let tokens = Tokens::parse(&self.shared, head.headers);
+        match tokens.parsed.first() {
+            Some(token) => Some(token.id()),
+            None => self.old(head).map(|(.., token)| token.id()),
         }
     }
 
@@ -257,11 +304,11 @@ impl Slot {
             [] if tokens.any => Ok(Found::none(Absence::Absent)),
             [] => Ok(Found::none(Absence::NoneSent)),
             [token] => self.find_one(token, how).await,
-            several => self.find_among(several, how).await,
+            several => Box::pin(self.find_among(several, how)).await,
         }
     }
 
-    async fn find_one(&self, token: &Token, how: How<'_>) -> Result<Found, Error> {
+    pub(super) async fn find_one(&self, token: &Token, how: How<'_>) -> Result<Found, Error> {
         let which = Which {
             id: token.id(),
             secret: Some(token.secret().hash()),
@@ -277,7 +324,12 @@ impl Slot {
             Err(error) => return Err(error),
         };
         found.token = Some(token.clone());
-        self.of_client(found, which, how.print, how.wait).await
+        match (self.shared.fingerprint, how.print) {
+            (Some(config), Some(print)) => {
+                Box::pin(self.of_client(found, which, (config, print), how.wait)).await
+            }
+            _ => Ok(found),
+        }
     }
 
     /// Several cookies of the same name: the one that is live, if no other is.
@@ -349,7 +401,25 @@ impl Slot {
             store = self.shared.store.name(),
             write = mode == Mode::Write,
         );
-        self.load_within(which, mode, wait).instrument(span).await
+        if span.is_disabled()
+            && let Some(loaded) = self.load_now(which, mode)
+        {
+            return Ok(loaded);
+        }
+        Box::pin(self.load_within(which, mode, wait).instrument(span)).await
+    }
+
+    /// As [`load_within`](Self::load_within), where nothing has to be waited for.
+    fn load_now(&self, which: Which, mode: Mode) -> Option<Result<(View, Option<Grant>), Opened>> {
+        Some(if mode == Mode::Write {
+            let acquired = self.shared.acquire_now(which)?;
+            acquired.map(|(view, grant)| (view, Some(grant)))
+        } else {
+            match self.shared.read_now(which, true)? {
+                Opened::Granted(view) => Ok((view, None)),
+                refusal => Err(refusal),
+            }
+        })
     }
 
     async fn load_within(
@@ -365,7 +435,6 @@ impl Slot {
             });
         }
         let acquired = self.shared.acquire(which, wait).await?;
-        debug!(session.id = %which.id, granted = acquired.is_ok(), "session locked");
         Ok(acquired.map(|(view, grant)| (view, Some(grant))))
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use tower_keep_core::data::{Data, DataError, DataLimits, Edit};
-use tower_keep_core::{Client, Head, HeadChange, SecretHash, Timestamp, Token, View};
+use tower_keep_core::{Head, HeadChange, SecretHash, Timestamp, Token, View};
 
 use super::merge::Merging;
 use super::reserved::Reserved;
@@ -15,7 +15,7 @@ use crate::error::Conflict;
 use crate::fingerprint::Print;
 use crate::lock::Grant;
 use crate::request::RequestInfo;
-use crate::shared::Shared;
+use crate::shared::{Seen, Shared};
 use crate::typed::Pending;
 
 /// Why a request has no session.
@@ -85,6 +85,8 @@ pub(crate) struct Asked {
     /// Whether the user that is set asked to be remembered.
     pub(crate) remember: bool,
     pub(crate) extend: Option<Duration>,
+    /// An idle timeout of its own.
+    pub(crate) idle: Option<Duration>,
     /// Tell the client to forget its cookie.
     pub(super) remove_cookie: bool,
     /// Remove its temporary files with the commit.
@@ -108,10 +110,10 @@ pub(crate) struct Work {
     /// What `Typed` values have not written yet.
     pub(crate) pending: Pending,
     /// A session to destroy at the commit, held as well.
-    pub(super) doomed: Option<(View, Grant)>,
+    pub(super) doomed: Option<Box<(View, Grant)>>,
     /// The cookie that opened it.
     pub(super) token: Option<Token>,
-    pub(super) client: Option<Arc<Client>>,
+    pub(super) seen: Seen,
     /// What the client looks like, where sessions are bound to that.
     pub(super) print: Option<Box<Print>>,
     /// Whether nothing of it will be saved.
@@ -205,7 +207,7 @@ impl Work {
             (Origin::Live(head, now), Some(grant)) => {
                 self.asked.remove_cookie = true;
                 let data = Data::default();
-                self.doomed = Some((View { head, data, now }, grant));
+                self.doomed = Some(Box::new((View { head, data, now }, grant)));
                 true
             }
             (Origin::None(absence), _) => {
@@ -234,6 +236,7 @@ impl Work {
             authenticated,
             remember,
             extend,
+            idle,
             remove_cookie: _,
             forget_files: _,
             reserved: _,
@@ -246,13 +249,15 @@ impl Work {
             cap: shared.user_cap,
             authenticated: *authenticated,
             anchor: user.is_some() || *authenticated,
-            limits: user
-                .as_ref()
-                .map(|user| shared.lifetimes.of(user.is_some(), *remember)),
+            limits: self.limits(
+                user.as_ref()
+                    .map(|user| shared.lifetimes.of(user.is_some(), *remember)),
+                *idle,
+            ),
             remember: user.as_ref().map(|_| *remember),
             extend: *extend,
             // The client is noted where authority changes hands.
-            client: secret.and_then(|_| self.client.clone()),
+            client: secret.and_then(|_| self.seen.client()),
         }
     }
 
@@ -324,7 +329,7 @@ impl Work {
             pending: Pending::default(),
             doomed: None,
             token: None,
-            client: None,
+            seen: Seen::default(),
             print: None,
             discarded: false,
             cookie: None,
