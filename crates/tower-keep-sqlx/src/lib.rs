@@ -37,6 +37,8 @@
 #![allow(clippy::doc_markdown, reason = "the engines' names are no code")]
 
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod connections;
 mod engine;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod error;
