@@ -83,7 +83,7 @@ impl<'a> Round<'a> {
 
     /// Whether other tasks should have their turn.
     pub(super) fn is_tired(&self) -> bool {
-        self.steps % BREATH == 0
+        self.steps.is_multiple_of(BREATH)
     }
 
     pub(super) fn swept(mut self) -> Swept {
