@@ -124,6 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn common_clients_are_told_apart() {
         for (browser, system, kind, user_agent) in [
             (

@@ -40,6 +40,10 @@ const DAY: u64 = 24 * HOUR;
 ///     // … and the others.
 /// }
 /// ```
+#[expect(
+    clippy::unnecessary_literal_bound,
+    reason = "a translation may hold its texts itself"
+)]
 pub trait Texts: Send + Sync {
     /// The language of the texts, for the attribute `lang` (BCP 47).
     fn lang(&self) -> &str {

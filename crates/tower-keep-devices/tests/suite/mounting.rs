@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use http::StatusCode;
 use http::header::{ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY};
+use tower_keep::SessionLayerBuilder;
 use tower_keep_devices::{Devices, English, Texts};
 
 use crate::app::{DEVICES, FIREFOX, Site, attribute, id_of, is_logged_in, page, send_form};
@@ -63,11 +64,11 @@ async fn f6_behind_a_proxy_that_takes_a_part_of_the_path_off() {
 struct Pirate;
 
 impl Texts for Pirate {
-    fn lang(&self) -> &str {
+    fn lang(&self) -> &'static str {
         "en-x-pirate"
     }
 
-    fn title(&self) -> &str {
+    fn title(&self) -> &'static str {
         "Yer \"ships\" & <boats>"
     }
 
@@ -148,13 +149,10 @@ async fn f6_the_page_may_have_the_apps_layout() {
 #[tokio::test]
 async fn f6_the_sessions_may_be_those_of_a_layer_with_a_key() {
     struct Admin;
-    let site = Site::mounted(
-        |layer| layer.key::<Admin>(),
-        |sessions| {
-            let devices = Devices::new(sessions).key::<Admin>();
-            Router::new().nest(DEVICES, devices.router())
-        },
-    );
+    let site = Site::mounted(SessionLayerBuilder::key::<Admin>, |sessions| {
+        let devices = Devices::new(sessions).key::<Admin>();
+        Router::new().nest(DEVICES, devices.router())
+    });
     // The small app's own routes are those of a layer without a key.
     let own = site.sessions.create(Some("ann"), [("n", 1)]).await.unwrap();
     let other = site.sessions.create(Some("ann"), [("n", 1)]).await.unwrap();
