@@ -46,7 +46,7 @@ read_options() {
 }
 
 # Each has a file and a function start_NAME, see scripts/servers/lib.sh; they stop with this shell.
-servers=(redis postgres mariadb pgbouncer chromium)
+servers=(redis postgres mariadb pgbouncer)
 
 start_servers() {
     local server
