@@ -77,6 +77,7 @@ impl<D: Database> Connections<D> {
         Self { pool, kept }
     }
 
+    #[cfg(feature = "postgres")]
     pub(crate) const fn pool(&self) -> &Pool<D> {
         &self.pool
     }
