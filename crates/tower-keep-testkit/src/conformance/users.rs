@@ -486,7 +486,9 @@ pub(super) async fn nothing_survives_that_was_there(cx: &Arc<Context>) -> Result
                         // As below: it may be among them before its creation is answered.
                         match cx.store.create(&new).await? {
                             Created::Done(_) | Created::Gone => new,
-                            other => return Err(unexpected("create", "done or gone", &other)),
+                            other @ Created::Collision => {
+                                return Err(unexpected("create", "done or gone", &other));
+                            }
                         }
                     } else {
                         let new = cx.session().await?;
