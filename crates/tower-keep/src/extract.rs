@@ -4,6 +4,7 @@ use std::any::TypeId;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use http::Extensions;
@@ -46,12 +47,22 @@ pub(crate) fn shared_of(extensions: &Extensions, key: TypeId) -> Option<&Shared>
 
 async fn open(head: &RequestHead<'_>, key: TypeId, mode: Mode) -> Result<ReadSession, Error> {
     let (slot, within) = find(head.extensions, key)?;
-    match slot.open_at_once(within, mode, Source::Request(head)) {
+    match slot.open_at_once(within, mode, &Source::Request(head)) {
         Some(opened) => opened?,
-        // Boxed, so that no handler's future has to have room for a wait that seldom comes.
-        None => Box::pin(slot.open(within, mode, Source::Request(head))).await?,
+        None => open_later(slot, within, mode, head).await?,
     }
     Ok(ReadSession { slot: slot.clone() })
+}
+
+/// Boxed out of sight, so that no handler has to have room for a wait that seldom comes.
+#[inline(never)]
+fn open_later<'a>(
+    slot: &'a Arc<Slot>,
+    within: &'a Arc<Slot>,
+    mode: Mode,
+    head: &'a RequestHead<'_>,
+) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
+    Box::pin(slot.open(within, mode, Source::Request(head)))
 }
 
 /// What can be had from a request through a session layer.

@@ -97,8 +97,14 @@ impl Data {
     /// ```
     pub fn apply(&mut self, patch: &Patch) {
         if !self.overwrite(patch) {
-            *self = Self::build(merged(self, patch));
+            self.rebuild(patch);
         }
+    }
+
+    // Apart, because it needs much more of the stack.
+    #[inline(never)]
+    fn rebuild(&mut self, patch: &Patch) {
+        *self = Self::build(merged(self, patch));
     }
 
     /// Makes the changes in place if that is possible; otherwise makes none.

@@ -180,11 +180,25 @@ impl Edit {
     ///
     /// As [`check_size`](Self::check_size).
     pub fn into_parts(mut self) -> Result<(Data, Patch), DataError> {
+        self.take_parts()
+    }
+
+    /// As [`into_parts`](Self::into_parts), and leaves nothing behind; an error leaves everything
+    /// as it was.
+    ///
+    /// # Errors
+    ///
+    /// As [`check_size`](Self::check_size).
+    pub fn take_parts(&mut self) -> Result<(Data, Patch), DataError> {
         self.check_size()?;
         self.drop_now();
-        Ok(match self.hidden {
-            None => (self.base, self.patch),
-            Some(hidden) => hidden.join(self.patch),
+        let patch = std::mem::take(&mut self.patch);
+        Ok(match self.hidden.take() {
+            None => (std::mem::take(&mut self.base), patch),
+            Some(hidden) => {
+                self.base = Data::default();
+                hidden.join(patch)
+            }
         })
     }
 

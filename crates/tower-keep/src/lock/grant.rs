@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tower_keep_core::data::Patch;
+use tower_keep_core::data::{Data, Patch};
 use tower_keep_core::{
     CommitId, DynStore, Finish, Finished, Head, HeadChange, LocalOpened, LocalStore, Op, Open,
     Opened, Owner, Put, SessionId, SessionStore, Timestamp, Turn, View,
@@ -46,7 +46,7 @@ enum Kind {
 
 /// What has become of a commit, now or soon.
 pub(crate) enum Committing {
-    Now(Result<Committed, Error>),
+    Now(Result<Timestamp, Error>),
     Soon(oneshot::Receiver<Result<Committed, Error>>),
 }
 
@@ -63,9 +63,9 @@ impl Grant {
         Self { telling, ..self }
     }
 
-    /// Ends the section. `view` is what was granted; it is taken so that a store in memory can
-    /// change the data in place.
-    pub(crate) fn commit(self, view: View, commit: Commit) -> Committing {
+    /// Ends the section. `head` and `data` are what was granted; the data are taken so that a store
+    /// in memory can change them in place.
+    pub(crate) fn commit(self, head: &mut Head, data: Data, commit: Commit) -> Committing {
         let Self { kind, telling } = self;
         match kind {
             Kind::Local(local) => {
@@ -75,11 +75,15 @@ impl Grant {
                     Commit::Destroy => Some(CommitKind::Destroy),
                 };
                 let observer = Observer::new(local.store.name());
-                let outcome = local.commit(view, commit);
+                // Nobody else may hold on to them.
+                drop(data);
+                let outcome = local.commit(head, commit);
                 if let Some(kind) = kind {
                     observer.committed(kind, outcome.as_ref());
                 }
-                tell(telling, &outcome);
+                if outcome.is_ok() {
+                    tell(telling, head);
+                }
                 Committing::Now(outcome)
             }
             Kind::Kept(end) => {
@@ -89,7 +93,7 @@ impl Grant {
                     Commit::Destroy => EndOp::Destroy,
                     Commit::Put(head, patch) => {
                         let data = (!patch.is_empty()).then(|| {
-                            let mut data = view.data;
+                            let mut data = data;
                             data.apply(&patch);
                             data
                         });
@@ -102,21 +106,34 @@ impl Grant {
             }
         }
     }
+
+    /// As [`commit`](Self::commit), of a view as it was granted, and waits for the outcome.
+    pub(crate) async fn finish(self, view: View, commit: Commit) -> Result<Committed, Error> {
+        let View { mut head, data, .. } = view;
+        let committing = self.commit(&mut head, data, commit);
+        let now = committing.outcome(&mut head).await?;
+        Ok((head, now))
+    }
 }
 
 impl Committing {
-    pub(crate) async fn outcome(self) -> Result<Committed, Error> {
+    /// The store's time when it was done; `head` is as it was committed then.
+    pub(crate) async fn outcome(self, head: &mut Head) -> Result<Timestamp, Error> {
         match self {
             Self::Now(outcome) => outcome,
             // The keeper went down with its runtime after it was told to commit.
-            Self::Soon(outcome) => outcome.await.unwrap_or(Err(Error::OutcomeUnknown)),
+            Self::Soon(outcome) => {
+                let (committed, now) = outcome.await.unwrap_or(Err(Error::OutcomeUnknown))?;
+                *head = committed;
+                Ok(now)
+            }
         }
     }
 }
 
 /// Tells of a commit where its outcome is learnt first.
-pub(super) fn tell(telling: Option<Telling>, outcome: &Result<Committed, Error>) {
-    if let (Some(telling), Ok((head, _))) = (telling, outcome) {
+pub(super) fn tell(telling: Option<Telling>, head: &Head) {
+    if let Some(telling) = telling {
         telling.succeeded(head.id, head.generation);
     }
 }
@@ -130,23 +147,24 @@ struct Local {
 }
 
 impl Local {
-    fn commit(mut self, view: View, commit: Commit) -> Result<Committed, Error> {
+    fn commit(mut self, head: &mut Head, commit: Commit) -> Result<Timestamp, Error> {
         self.ended = true;
-        let View { mut head, data, .. } = view;
-        drop(data);
         let (op, patch) = match commit {
             Commit::Release => (Op::Release, Patch::default()),
             Commit::Destroy => (Op::Destroy, Patch::default()),
-            Commit::Put(head, patch) => (Op::Put(Put { head, data: None }), patch),
+            Commit::Put(change, patch) => {
+                let (head, data) = (change, None);
+                (Op::Put(Put { head, data }), patch)
+            }
         };
         let finish = self.finish(op, head.version);
         match self.local().map(|local| local.finish(&finish, &patch)) {
             Some(Ok(Finished::Done { version, now, .. })) => {
                 if let Op::Put(put) = &finish.op {
-                    put.head.apply(&mut head, now);
+                    put.head.apply(head, now);
                 }
                 head.version = version;
-                Ok((head, now))
+                Ok(now)
             }
             Some(Ok(Finished::Gone)) => Err(Conflict::Gone.into()),
             // Nothing was applied, so the lease is still there to be given back.

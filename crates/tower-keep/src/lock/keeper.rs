@@ -450,7 +450,9 @@ fn answer_holder(
     if let Some(kind) = observed {
         Observer::new(keeper.store.name()).committed(kind, outcome.as_ref());
     }
-    tell(telling, &outcome);
+    if let Ok((head, _)) = &outcome {
+        tell(telling, head);
+    }
     if let Some(reply) = reply {
         // A holder that is gone does not care.
         let _ = reply.send(outcome);

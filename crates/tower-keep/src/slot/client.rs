@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::Slot;
 use super::commit::destroy;
-use super::open::Found;
+use super::find::Found;
 use super::work::{Absence, Origin};
 use crate::error::Error;
 use crate::fingerprint::{FingerprintConfig, Print};

@@ -93,7 +93,7 @@ impl Slot {
         *early = None;
         let saved = saved?;
         if let State::Open(work) = &mut *self.state() {
-            work.origin = saved.origin;
+            work.origin = saved.work.origin;
             work.cookie = saved.cookie;
         }
         Ok(())

@@ -9,8 +9,9 @@ use tower_keep_core::{Client, CommitId, Created, NewSession, SessionStore, Token
 use tracing::{debug, warn};
 
 use super::Slot;
-use super::commit::{cookie_of, create_surely};
-use super::open::{Found, How};
+use super::commit::cookie_of;
+use super::create::create_surely;
+use super::find::{Found, How};
 use super::work::{Absence, Origin};
 use crate::error::Error;
 use crate::fingerprint::Print;

@@ -84,31 +84,23 @@ impl Slot {
 /// Commits what a merging request has done.
 pub(super) async fn save(
     shared: &Arc<Shared>,
-    work: Box<Work>,
+    mut work: Box<Work>,
     wait: Duration,
 ) -> Result<Saved, Error> {
-    let Work {
-        edit,
-        origin: Origin::Live(head, now),
-        merging: Some(merging),
-        ..
-    } = *work
-    else {
+    let (Origin::Live(head, now), Some(merging)) = (&work.origin, work.merging.take()) else {
         return Err(Error::Closed);
     };
+    let cookie = None;
     if !merging.log.writes() {
-        let origin = Origin::Live(head, now);
-        return Ok(Saved {
-            origin,
-            cookie: None,
-        });
+        return Ok(Saved { work, cookie });
     }
+    let edit = Edit::new(Data::default(), shared.data);
     let merge = Merge {
         shared: shared.clone(),
         merging,
-        head,
-        now,
-        edit,
+        head: head.clone(),
+        now: *now,
+        edit: std::mem::replace(&mut work.edit, edit),
     };
     let (head, now) = if shared.is_local() {
         merge.behind_others(wait).await?
@@ -122,11 +114,8 @@ pub(super) async fn save(
     };
     debug!(session.id = %head.id, version = head.version, "session merged");
     shared.draw();
-    let origin = Origin::Live(head, now);
-    Ok(Saved {
-        origin,
-        cookie: None,
-    })
+    work.origin = Origin::Live(head, now);
+    Ok(Saved { work, cookie })
 }
 
 /// The data of a stored session, to be changed by a request that opened it at this moment.
@@ -206,7 +195,7 @@ impl Merge {
             return Ok((head, now));
         }
         let put = Commit::Put(HeadChange::default(), patch);
-        grant.commit(View { head, data, now }, put).outcome().await
+        grant.finish(View { head, data, now }, put).await
     }
 }
 

@@ -10,12 +10,15 @@
 
 mod client;
 mod commit;
+mod create;
 mod early;
+mod find;
 mod import;
 mod merge;
 mod open;
 mod opening;
 mod reserved;
+mod tokens;
 mod work;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,10 +35,12 @@ use crate::shared::Shared;
 use early::Early;
 use opening::Opening;
 
-pub(crate) use commit::{Ending, Outcome, create_stored};
-pub(crate) use open::{Mode, Source, Tokens};
+pub(crate) use commit::{Ending, Outcome};
+pub(crate) use create::create_stored;
+pub(crate) use open::{Mode, Source};
 #[cfg(feature = "temp")]
 pub(crate) use reserved::Reserved;
+pub(crate) use tokens::Tokens;
 pub use work::Absence;
 pub(crate) use work::Work;
 

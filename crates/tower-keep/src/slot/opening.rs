@@ -20,6 +20,11 @@ impl Opening {
         }
         Turn(self)
     }
+
+    /// As [`begin`](Self::begin), if it is its turn already.
+    pub(super) fn begin_now(&self) -> Option<Turn<'_>> {
+        (!self.taken.swap(true, Ordering::Acquire)).then(|| Turn(self))
+    }
 }
 
 /// The right to open the session.

@@ -89,7 +89,7 @@ fn secrets_are_compared_by_what_takes_the_same_time_for_all_guesses() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let read = |path: &str| fs::read_to_string(crates.join(path)).unwrap();
     for (path, function, by) in [
-        ("tower-keep-core/src/token.rs", "matches", ".ct_eq("),
+        ("tower-keep-core/src/token/mod.rs", "matches", ".ct_eq("),
         ("tower-keep/src/csrf/token.rs", "matches", ".ct_eq("),
         (
             "tower-keep/src/tokens.rs",

@@ -209,7 +209,7 @@ async fn those_behind_a_rotation_or_a_destruction_are_stale_without_a_question()
         } else {
             Commit::Put(rotation, Patch::default())
         };
-        grant.commit(view, end).outcome().await.unwrap();
+        grant.finish(view, end).await.unwrap();
         for request in waiting {
             let refused = request.await.unwrap();
             assert!(matches!(refused, Ok(Err(Opened::Stale))));

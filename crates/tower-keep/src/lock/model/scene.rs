@@ -115,7 +115,7 @@ pub(super) async fn commit((view, grant): (View, Grant)) -> Result<u64, Error> {
         ..HeadChange::default()
     };
     let put = Commit::Put(change, Patch::default());
-    let (head, _) = grant.commit(view, put).outcome().await?;
+    let (head, _) = grant.finish(view, put).await?;
     Ok(head.version)
 }
 

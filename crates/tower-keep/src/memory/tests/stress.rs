@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use tower_keep_core::{DynStore, Head, View};
+use tower_keep_core::{DynStore, View};
 use tower_keep_testkit::{Rng, seed_or};
 
 use super::*;
@@ -86,7 +86,7 @@ fn steps_at_random_keep_the_rules() {
                     let saw = view.head.version;
                     match rng.below(10) {
                         0..=2 => drop(grant),
-                        3..=6 => match now(grant.commit(view, put()).outcome()) {
+                        3..=6 => match now(grant, view) {
                             Ok(version) => {
                                 assert_eq!(version, saw + 1);
                                 acknowledged += 1;
@@ -124,12 +124,10 @@ fn steps_at_random_keep_the_rules() {
     }
 }
 
-fn now(outcome: impl Future<Output = Result<(Head, Timestamp), Error>>) -> Result<u64, Error> {
-    let mut outcome = std::pin::pin!(outcome);
-    match outcome
-        .as_mut()
-        .poll(&mut Context::from_waker(Waker::noop()))
-    {
+/// Commits, and tells the new version.
+fn now(grant: Grant, view: View) -> Result<u64, Error> {
+    let outcome = std::pin::pin!(grant.finish(view, put()));
+    match outcome.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => outcome.map(|(head, _)| head.version),
         Poll::Pending => panic!("a step in memory had to wait"),
     }
@@ -183,7 +181,7 @@ fn threads_lose_nothing_and_leave_nothing() {
                                 tokio::task::yield_now().await;
                             }
                             if rng.percent(70) {
-                                grant.commit(view, put()).outcome().await.unwrap();
+                                now(grant, view).unwrap();
                                 acknowledged += 1;
                             }
                         }

@@ -158,7 +158,7 @@ impl Plan {
             Kind::Destroy => (view, Commit::Destroy, None),
             _ => return Outcome::Done { saw, secret: None },
         };
-        match grant.commit(view, commit).outcome().await {
+        match grant.finish(view, commit).await {
             Ok(_) => Outcome::Done { saw, secret },
             Err(Error::Conflict(_)) => Outcome::Refused,
             Err(Error::OutcomeUnknown) => Outcome::Unknown,

@@ -1,9 +1,9 @@
 //! The secret half of a session's identity, and both halves together.
 
+mod base64url;
+
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ctutils::CtEq;
 use sha2::{Digest, Sha256};
 
@@ -103,9 +103,6 @@ pub struct Token {
 }
 
 impl Token {
-    const BYTES: usize = 48;
-    const CHARS: usize = 64;
-
     /// Both halves together.
     pub const fn new(id: SessionId, secret: Secret) -> Self {
         Self { id, secret }
@@ -123,26 +120,24 @@ impl Token {
 
     /// The text for the cookie. This is the secret: it belongs into `Set-Cookie` and nowhere else.
     pub fn encode(&self, prefix: &str) -> String {
-        let mut bytes = [0; Self::BYTES];
+        let mut bytes = [0; base64url::BYTES];
         bytes[..16].copy_from_slice(self.id.as_bytes());
         bytes[16..].copy_from_slice(&self.secret.0);
-        let mut text = String::with_capacity(prefix.len() + Self::CHARS);
+        let mut text = String::with_capacity(prefix.len() + base64url::CHARS);
         text.push_str(prefix);
-        URL_SAFE_NO_PAD.encode_string(bytes, &mut text);
+        // The alphabet is ASCII.
+        text.push_str(std::str::from_utf8(&base64url::encode(&bytes)).unwrap_or_default());
         text
     }
 
     /// Reads a cookie's value: the exact prefix, then exactly 64 characters of canonical base64url
     /// whose first 16 bytes are a session id.
     pub fn parse(text: &[u8], prefix: &str) -> Result<Self, ParseTokenError> {
-        let text = text
-            .strip_prefix(prefix.as_bytes())
-            .ok_or(ParseTokenError(()))?;
         // 48 bytes are 64 characters without a bit to spare, so there is one spelling of each.
-        let mut bytes = [0; Self::BYTES];
-        if text.len() != Self::CHARS || URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).is_err() {
-            return Err(ParseTokenError(()));
-        }
+        let bytes = text
+            .strip_prefix(prefix.as_bytes())
+            .and_then(|text| base64url::decode(text.try_into().ok()?))
+            .ok_or(ParseTokenError(()))?;
         let (mut id, mut secret) = ([0; 16], [0; 32]);
         id.copy_from_slice(&bytes[..16]);
         secret.copy_from_slice(&bytes[16..]);
