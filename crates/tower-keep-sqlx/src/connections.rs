@@ -92,19 +92,22 @@ impl<D: Database> Connections<D> {
             let place = None;
             return Ok(Taken { connection, place });
         };
+        let taking = async {
+            let permit = kept.permits.clone().acquire_owned().await;
+            let permit = permit.map_err(|_| sqlx::Error::PoolClosed)?;
+            let (connection, taken) = match kept.last() {
+                Some(last) => (last.connection, last.taken),
+                None => (self.pool.acquire().await?, Instant::now()),
+            };
+            Ok(Taken {
+                connection,
+                place: Some((kept.clone(), taken, permit)),
+            })
+        };
+        // What the pool is willing to wait is for both, the permit and the connection.
         let patience = self.pool.options().get_acquire_timeout();
-        let permit = match timeout(patience, kept.permits.clone().acquire_owned()).await {
-            Ok(permit) => permit.map_err(|_| sqlx::Error::PoolClosed)?,
-            Err(_) => return Err(sqlx::Error::PoolTimedOut),
-        };
-        let (connection, taken) = match kept.last() {
-            Some(last) => (last.connection, last.taken),
-            None => (self.pool.acquire().await?, Instant::now()),
-        };
-        Ok(Taken {
-            connection,
-            place: Some((kept.clone(), taken, permit)),
-        })
+        let taken = timeout(patience, taking).await;
+        taken.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 }
 
