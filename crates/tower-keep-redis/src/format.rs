@@ -13,11 +13,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use redis::Value;
 use tower_keep_core::data::{Codec, Data};
 use tower_keep_core::{
     Client, CommitId, Commits, Lease, Limits, NewSession, Owner, Record, Revision, SecretHash,
     SessionId, StoreError, StoreErrorKind, Timestamp,
 };
+
+use crate::error::unexpected;
 
 /// The format of `h` that is written.
 const FORMAT: u8 = 1;
@@ -88,6 +91,40 @@ pub(crate) struct Fields {
     pub(crate) user: Option<Vec<u8>>,
     pub(crate) client: Option<Vec<u8>>,
     pub(crate) data: Option<Vec<u8>>,
+}
+
+impl Fields {
+    /// The reply to `HMGET`; `None` if there is no session.
+    pub(crate) fn read(reply: Value) -> Result<Option<Self>, StoreError> {
+        match reply {
+            Value::Array(values) => Self::from_values(&mut values.into_iter()),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// The same, as part of a longer reply.
+    pub(crate) fn from_values(
+        values: &mut impl Iterator<Item = Value>,
+    ) -> Result<Option<Self>, StoreError> {
+        let mut field = || match values.next() {
+            Some(Value::BulkString(bytes)) => Ok(Some(bytes)),
+            Some(Value::Nil) => Ok(None),
+            _ => Err(unexpected()),
+        };
+        let (head, user, client, data) = (field()?, field()?, field()?, field()?);
+        Ok(head.map(|head| Self {
+            head,
+            user,
+            client,
+            data,
+        }))
+    }
+}
+
+/// The reply to `TIME`.
+pub(crate) fn now(reply: Value) -> Result<Timestamp, StoreError> {
+    let (seconds, micros): (u64, u64) = redis::from_redis_value(reply).map_err(|_| unexpected())?;
+    Ok(Timestamp::from_millis(seconds * 1_000 + micros / 1_000))
 }
 
 /// Reads a session. `max_body` is the largest size of its data.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
 use redis::{Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
@@ -11,7 +12,7 @@ use tower_keep_core::data::Codec;
 use tower_keep_core::{SessionId, StoreError};
 
 use crate::confirmation::Confirmation;
-use crate::error::{from_redis, timed_out};
+use crate::error::{from_redis, timed_out, unexpected};
 use crate::link::Link;
 use crate::script::{Reply, Script, Scripts};
 
@@ -81,16 +82,42 @@ impl Inner {
                     if script.repeatable && error.is_connection_dropped()
                         || self.link.was_refused(&error) =>
                 {
-                    self.try_step(script, key, confirmation, &args).await
+                    // Boxed, here and below, so that the usual way needs no room for the others.
+                    Box::pin(self.try_step(script, key, confirmation, &args)).await
                 }
                 result => result,
             }
         };
-        let (value, confirmed) = self.in_time(tries).await?;
+        // Pinned here, because what is passed on takes its room twice.
+        let (value, confirmed) = self.in_time(pin!(tries)).await?;
         if let Some(confirmation) = confirmation {
             confirmation.judge(confirmed)?;
         }
         Reply::new(value)
+    }
+
+    /// A session's fields as `HMGET` replies them, and then what `TIME` does: in one round trip and
+    /// without a script, so where all keys are on one server.
+    pub(crate) async fn peek(&self, id: SessionId) -> Result<(Value, Value), StoreError> {
+        let key = self.key(id);
+        let peek = async || {
+            let mut both = redis::pipe();
+            both.cmd("HMGET").arg(&key).arg(&["h", "u", "c", "d"]);
+            both.cmd("TIME");
+            self.link.run_both(both, &key).await
+        };
+        let tries = async {
+            match peek().await {
+                Err(error) if error.is_connection_dropped() || self.link.was_refused(&error) => {
+                    Box::pin(peek()).await
+                }
+                result => result,
+            }
+        };
+        match <[Value; 2]>::try_from(self.in_time(pin!(tries)).await?) {
+            Ok([fields, time]) => Ok((fields, time)),
+            Err(_) => Err(unexpected()),
+        }
     }
 
     async fn try_step(
@@ -104,11 +131,11 @@ impl Inner {
             args(&mut cmd);
             match confirmation {
                 None => self.link.run(&cmd).await.map(|value| (value, 0)),
-                Some(confirmation) => confirmation.run(cmd, key).await,
+                Some(confirmation) => Box::pin(confirmation.run(cmd, key)).await,
             }
         };
         match run(script.by_digest(key)).await {
-            Err(error) if is_unknown_script(&error) => run(script.by_code(key)).await,
+            Err(error) if is_unknown_script(&error) => Box::pin(run(script.by_code(key))).await,
             result => result,
         }
     }

@@ -34,12 +34,11 @@ impl Link {
             Self::Single(manager) => run(manager.clone(), cmd).await,
             #[cfg(feature = "sentinel")]
             Self::Sentinel(primary) => {
-                primary
-                    .call(async |connection| run(connection, cmd).await)
-                    .await
+                let call = primary.call(async |connection| run(connection, cmd).await);
+                Box::pin(call).await
             }
             #[cfg(feature = "cluster")]
-            Self::Cluster(cluster) => run(cluster.clone(), cmd).await,
+            Self::Cluster(cluster) => Box::pin(run(cluster.clone(), cmd)).await,
         }
     }
 
@@ -54,16 +53,15 @@ impl Link {
             }
             #[cfg(feature = "sentinel")]
             Self::Sentinel(primary) => {
-                primary
-                    .call(async |connection| run_both(connection, &both).await)
-                    .await
+                let call = primary.call(async |connection| run_both(connection, &both).await);
+                Box::pin(call).await
             }
             #[cfg(feature = "cluster")]
             Self::Cluster(cluster) => {
                 use redis::cluster_routing::{Route, SingleNodeRoutingInfo, Slot, SlotAddr};
                 let route = Route::with_slot(Slot::for_key(key), SlotAddr::Master);
                 let route = SingleNodeRoutingInfo::SpecificNode(route);
-                extract(cluster.clone().route_pipeline(both, 0, 2, route).await?)
+                extract(Box::pin(cluster.clone().route_pipeline(both, 0, 2, route)).await?)
             }
         }
     }

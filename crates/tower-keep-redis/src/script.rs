@@ -18,7 +18,11 @@ pub(crate) struct Script {
 
 impl Script {
     fn new(code: &str) -> Self {
-        let code = format!("{}\n{code}", include_str!("lua/common.lua"));
+        Self::alone(format!("{}\n{code}", include_str!("lua/common.lua")))
+    }
+
+    /// Without what the others have in common, which takes a while to set up.
+    fn alone(code: String) -> Self {
         let sha = redis::Script::new(&code).get_hash().to_owned();
         Self {
             code,
@@ -78,10 +82,13 @@ impl Scripts {
         Self {
             look: Script::new(include_str!("lua/look.lua")),
             cas: Script::once(include_str!("lua/cas.lua")),
-            open: Script::new(include_str!("lua/open.lua")),
+            open: Script::alone(include_str!("lua/open.lua").to_owned()),
             // What it says of a commit that it does not know depends on whether this is the first
             // try, which only the caller can tell: so it is the caller who tries again.
-            finish: Script::once(include_str!("lua/finish.lua")),
+            finish: Script {
+                repeatable: false,
+                ..Script::alone(include_str!("lua/finish.lua").to_owned())
+            },
             renew: Script::new(include_str!("lua/renew.lua")),
             create: Script::new(include_str!("lua/create.lua")),
             destroy: Script::once(include_str!("lua/destroy.lua")),
@@ -130,14 +137,7 @@ impl Reply {
 
     /// The fields of a session, if there is one.
     pub(crate) fn fields(&mut self) -> Result<Option<Fields>, StoreError> {
-        let head = self.field()?;
-        let (user, client, data) = (self.field()?, self.field()?, self.field()?);
-        Ok(head.map(|head| Fields {
-            head,
-            user,
-            client,
-            data,
-        }))
+        Fields::from_values(&mut self.rest)
     }
 
     /// Texts in a list of their own.
@@ -150,14 +150,6 @@ impl Reply {
             _ => Err(unexpected()),
         };
         values.into_iter().map(text).collect()
-    }
-
-    fn field(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.rest.next() {
-            Some(Value::BulkString(bytes)) => Ok(Some(bytes)),
-            Some(Value::Nil) => Ok(None),
-            _ => Err(unexpected()),
-        }
     }
 
     /// For answers that are yes or no.

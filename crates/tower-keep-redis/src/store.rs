@@ -12,7 +12,9 @@ use tower_keep_core::{
 };
 
 use crate::error::unexpected;
-use crate::format::{instant, pack_client, pack_data, pack_head, pack_user, span, span_up, unpack};
+use crate::format::{
+    Fields, instant, now, pack_client, pack_data, pack_head, pack_user, span, span_up, unpack,
+};
 use crate::inner::Inner;
 use crate::wakeups::Subscriber;
 
@@ -112,6 +114,12 @@ impl SessionStore for RedisStore {
 
     async fn open(&self, open: &Open) -> Result<Opened, StoreError> {
         let inner = &*self.inner;
+        if open.lease.is_none()
+            && inner.link.is_one_server()
+            && let Some(opened) = self.read(open).await?
+        {
+            return Ok(opened);
+        }
         let secret = open.secret.map(|secret| *secret.as_bytes());
         let owner = open.lease.map(|(owner, _)| owner_bytes(owner));
         let mut reply = inner
@@ -233,6 +241,20 @@ impl SessionStore for RedisStore {
 
 /// The steps on a record, whosever it is.
 impl RedisStore {
+    /// Opens without a script, which would take the server several times as long; `None` if
+    /// something has to be written.
+    async fn read(&self, open: &Open) -> Result<Option<Opened>, StoreError> {
+        let inner = &*self.inner;
+        let (fields, time) = inner.peek(open.id).await?;
+        let Some(fields) = Fields::read(fields)? else {
+            return Ok(Some(Opened::Absent));
+        };
+        let (mut record, _) = unpack(open.id, fields, inner.max_body)?;
+        // Asked for behind the session, so that nothing in it is later.
+        let (opened, changed) = record.open(open, now(time)?);
+        Ok((!changed).then_some(opened))
+    }
+
     async fn cas_record(
         &self,
         id: SessionId,
@@ -286,11 +308,14 @@ impl RedisStore {
             optional(cmd, finish.next.map(|(_, lease)| span(lease)));
             cmd.arg(span(inner.grace));
             cmd.arg(&inner.channel).arg(finish.id.as_bytes());
-            if let Some(put) = &put {
-                put.args(cmd);
-            }
-            if let Some(data) = &merged {
-                cmd.arg(data);
+            match (&put, &merged) {
+                (Some(put), _) => put.args(cmd),
+                (None, Some(data)) => {
+                    cmd.arg(data);
+                }
+                (None, None) => {
+                    cmd.arg("");
+                }
             }
         };
         let script = &inner.scripts.finish;
@@ -397,7 +422,11 @@ impl<'a> PackedPut<'a> {
     }
 
     fn args(&self, cmd: &mut Cmd) {
+        cmd.arg(&self.data);
         let head = &self.put.head;
+        if head.is_empty() {
+            return;
+        }
         let secret = head.secret.map(|secret| *secret.as_bytes());
         cmd.arg(bytes(secret.as_ref())).arg(&self.user);
         cmd.arg(u8::from(head.authenticated));
@@ -407,7 +436,6 @@ impl<'a> PackedPut<'a> {
         optional(cmd, head.extend.map(span));
         cmd.arg(&self.client);
         optional(cmd, head.remember.map(u64::from));
-        cmd.arg(&self.data);
     }
 }
 
