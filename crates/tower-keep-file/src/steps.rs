@@ -200,15 +200,15 @@ impl Steps {
         let mut user = None;
         let destroyed = self.step(id, |stored, now| match stored {
             None => (false, Change::Nothing),
+            // An earlier try may have failed in its last sync, whoever it was that tried.
+            Some(stored) if stored.record.gone_at.is_some() => (false, Change::Lasting),
             Some(stored) if of.is_some() && of != stored.record.head.user.as_deref() => {
                 (false, Change::Nothing)
             }
             Some(stored) => {
                 user.clone_from(&stored.record.head.user);
                 let destroyed = stored.record.destroy(now);
-                // A tombstone may be that of an earlier try.
-                let buried = stored.record.gone_at.is_some();
-                (destroyed, Change::lasting(buried))
+                (destroyed, Change::lasting(destroyed))
             }
         })?;
         Ok((destroyed, user))

@@ -14,6 +14,7 @@
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use tower_keep_core::data::Data;
@@ -191,9 +192,11 @@ impl Steps {
         if let Some(cap) = cap {
             let mut others = Vec::new();
             for other in place.ids()?.into_iter().filter(|other| *other != id) {
-                match self.view_of(user, other, false)? {
-                    Some(view) => others.push((view.head.authenticated_at, other)),
-                    None => place.remove(&locked, other),
+                if let Some(view) = self.view_of(user, other, false)? {
+                    others.push((view.head.authenticated_at, other));
+                } else {
+                    self.settle(user, other)?;
+                    place.remove(&locked, other);
                 }
             }
             room = cap.make_room(others)?;
@@ -211,6 +214,16 @@ impl Steps {
         result.map(|(answer, _)| answer)
     }
 
+    /// Makes sure that a session which made room for another in an earlier try does not come back
+    /// with a power cut: its tombstone may not be on the disk.
+    fn settle(&self, user: &str, id: SessionId) -> Result<(), StoreError> {
+        match self.bury(Some(user), id) {
+            // What is damaged is nobody's.
+            Err(error) if error.kind() == StoreErrorKind::Corrupt => Ok(()),
+            buried => buried.map(drop),
+        }
+    }
+
     /// Takes the entry off the shelf of the user whose session this was, if it is theirs no more.
     /// What has become of the session does not depend on it.
     pub(crate) fn leave(&self, user: User, id: SessionId) {
@@ -226,7 +239,7 @@ impl Steps {
     /// Destroys a session, if a user is given only one of theirs; tells whether it was alive.
     pub(crate) fn destroy(&self, of: Option<&str>, id: SessionId) -> Result<bool, StoreError> {
         let (destroyed, user) = self.bury(of, id)?;
-        self.leave(user, id);
+        self.leave(user.or_else(|| of.map(Arc::from)), id);
         Ok(destroyed)
     }
 

@@ -4,11 +4,11 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tower_keep_core::{SessionId, StoreErrorKind};
+use tower_keep_core::{Created, NewSession, SessionId, StoreError, StoreErrorKind, UserCap};
 
 use super::NOW;
 use super::script::{Trouble, begin, end};
-use super::verbs::{USER, VERBS, Verb, stored};
+use super::verbs::{USER, VERBS, Verb, new_session, stored};
 use crate::Durability;
 use crate::shard::TEMPORARY;
 use crate::steps::Steps;
@@ -138,6 +138,71 @@ fn a_call_that_fails_leaves_the_old_record_or_the_new() {
             }
         }
     }
+}
+
+/// A session of the user's, from before.
+fn older(steps: &Steps) -> SessionId {
+    let id = SessionId::new(NOW);
+    let new = NewSession {
+        user: Some(USER.into()),
+        ..new_session(id)
+    };
+    assert!(matches!(steps.start(&new).unwrap(), Created::Done(_)));
+    id
+}
+
+/// Fails at every sync of a step in turn, and does it again: if the older session was destroyed by
+/// then, its tombstone is synced again.
+fn retried(step: impl Fn(&Steps) -> Result<(), StoreError>) {
+    let fresh = || {
+        let (dir, _) = prepared(Verb::Create);
+        let steps = Verb::Create.steps(dir.path(), Durability::Full);
+        let older = older(&steps);
+        (dir, steps, older)
+    };
+    let (_dir, steps, _) = fresh();
+    begin(None);
+    step(&steps).unwrap();
+    let calls = end();
+    let mut settled = 0;
+    for (nth, call) in calls.iter().enumerate() {
+        if !call.starts_with("sync") {
+            continue;
+        }
+        let (_dir, steps, older) = fresh();
+        begin(Some((nth, Trouble::Fails(EIO))));
+        step(&steps).unwrap_err();
+        end();
+        let gone = stored(&steps, older).is_some_and(|found| found.record.gone_at.is_some());
+        let revision = || stored(&steps, older).map(|found| found.revision);
+        let before = revision();
+        begin(None);
+        step(&steps).unwrap();
+        assert!(end().contains(&"sync the directory"), "{call} {nth}");
+        if gone {
+            assert_ne!(revision(), before, "{call} {nth}: not written anew");
+            settled += 1;
+        }
+    }
+    assert!(settled > 0);
+}
+
+#[test]
+fn who_had_to_make_room_does_not_come_back_with_the_power() {
+    let id = SessionId::new(NOW);
+    retried(|steps| {
+        let new = NewSession {
+            user: Some(USER.into()),
+            cap: Some(UserCap::evict_oldest(1)),
+            ..new_session(id)
+        };
+        steps.start(&new).map(drop)
+    });
+}
+
+#[test]
+fn who_was_revoked_does_not_come_back_with_the_power() {
+    retried(|steps| steps.revoke_all(USER, None).map(drop));
 }
 
 /// Does one verb, and is killed in front of its nth system call.

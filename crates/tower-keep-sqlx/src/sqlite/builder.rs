@@ -155,6 +155,7 @@ impl SqliteBuilder {
                 options: Arc::new(options),
                 statements: statements.clone(),
                 clock: self.clock.clone(),
+                is_file: readers.is_some(),
                 lasting: readers.is_some() && self.synchronous == SqliteSynchronous::Full,
             }),
             statements,

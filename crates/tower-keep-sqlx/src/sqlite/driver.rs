@@ -78,7 +78,32 @@ crate::store::impl_driver!(
 /// SQLite's messages name tables and columns, never what is in them.
 #[expect(clippy::needless_pass_by_value, reason = "what `map_err` passes")]
 pub(super) fn driver_error(error: sqlx::Error) -> StoreError {
-    from_driver(&error, |_| false)
+    let told = from_driver(&error, |_| false);
+    if !is_io(&error) {
+        return told;
+    }
+    let text = std::error::Error::source(&told).map(ToString::to_string);
+    StoreError::new(told.kind(), DiskFailed(text.unwrap_or_default()))
+}
+
+/// The system could not read or write the file (`SQLITE_IOERR`, whatever it was about).
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct DiskFailed(String);
+
+fn is_io(error: &sqlx::Error) -> bool {
+    /// The low byte of a result code is its kind.
+    const IOERR: u32 = 10;
+    let code = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
+    let code = code.and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == IOERR)
+}
+
+/// Whether the system could not read or write the file.
+pub(super) fn disk_failed(error: &StoreError) -> bool {
+    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<DiskFailed>)
 }
 
 /// Reads a record as it is.

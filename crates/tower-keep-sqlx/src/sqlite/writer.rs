@@ -8,7 +8,7 @@ use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 use tower_keep_core::{Clock, SessionId, StoreError, StoreErrorKind, Timestamp};
 
-use super::driver::{self, driver_error};
+use super::driver::{self, disk_failed, driver_error};
 use super::users::Writing;
 use crate::engine::{Outcome, Removed, Step};
 use crate::error::unavailable;
@@ -133,6 +133,8 @@ pub(super) struct Setup {
     pub(super) clock: Arc<dyn Clock>,
     /// Whether what was committed has to survive a power failure.
     pub(super) lasting: bool,
+    /// Whether the database is a file, and not this connection's own.
+    pub(super) is_file: bool,
 }
 
 impl fmt::Debug for Writer {
@@ -181,12 +183,36 @@ struct Open {
 }
 
 impl Open {
-    async fn connect(setup: &Setup) -> Result<Self, StoreError> {
+    /// `doubted` after the disk failed: then nothing is written before [`settle`](Self::settle).
+    async fn connect(setup: &Setup, doubted: bool) -> Result<Self, StoreError> {
         let inner = SqliteConnection::connect_with(&setup.options).await;
-        Ok(Self {
+        let mut open = Self {
             inner: inner.map_err(driver_error)?,
             lasting: setup.lasting,
-        })
+        };
+        if doubted {
+            open.settle().await?;
+        }
+        Ok(open)
+    }
+
+    /// Has everything in the log written into the database, and a new log begun.
+    ///
+    /// When the log could not be synchronised, the system takes for written what is not, and the
+    /// next synchronisation says nothing of it. What is committed behind that would be lost with it
+    /// when the power fails, however well it is synchronised itself.
+    async fn settle(&mut self) -> Result<(), StoreError> {
+        let checkpoint = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)");
+        let busy: i64 = checkpoint
+            .fetch_one(&mut self.inner)
+            .await
+            .map_err(driver_error)?;
+        if busy == 0 {
+            return Ok(());
+        }
+        Err(unavailable(
+            "the disk failed, and others use the log that cannot be relied on",
+        ))
     }
 
     /// Saves the synchronisation of what nobody misses after a power failure: leases (no process
@@ -209,7 +235,7 @@ impl Open {
 
 /// Carries out what is asked for until nobody can ask any more.
 async fn write(setup: Setup, mut queue: mpsc::Receiver<Job>) {
-    let mut connection = None;
+    let (mut connection, mut doubted) = (None, false);
     while let Some(first) = queue.recv().await {
         let mut batch = vec![first];
         while batch.len() < BATCH
@@ -223,10 +249,13 @@ async fn write(setup: Setup, mut queue: mpsc::Receiver<Job>) {
         }
         let open = match connection.take() {
             Some(open) => Ok(open),
-            None => Open::connect(&setup).await,
+            None => Open::connect(&setup, doubted).await,
         };
         match open {
-            Ok(open) => connection = run(&setup, open, batch).await,
+            Ok(open) => match run(&setup, open, batch).await {
+                Ok(open) => (connection, doubted) = (Some(open), false),
+                Err(Lost { disk_failed }) => doubted = setup.lasting && disk_failed,
+            },
             Err(error) => refuse(batch.into_iter().map(|job| job.reply), &error),
         }
     }
@@ -236,8 +265,14 @@ async fn write(setup: Setup, mut queue: mpsc::Receiver<Job>) {
     }
 }
 
+/// A connection is not used any more.
+#[derive(Debug)]
+struct Lost {
+    disk_failed: bool,
+}
+
 /// Carries out a batch, and gives the connection back if it is still good.
-async fn run(setup: &Setup, mut open: Open, batch: Vec<Job>) -> Option<Open> {
+async fn run(setup: &Setup, mut open: Open, batch: Vec<Job>) -> Result<Open, Lost> {
     let mut tasks = batch.iter().map(|job| &job.task);
     let lasting = setup.lasting && tasks.any(|task| task.must_last(&setup.statements));
     // A single statement is atomic without a transaction around it.
@@ -278,13 +313,20 @@ async fn run(setup: &Setup, mut open: Open, batch: Vec<Job>) -> Option<Open> {
                 // Whoever asked may be gone.
                 drop(reply.send(answer));
             }
-            Some(open)
+            Ok(open)
         }
         Err(error) => {
             let clean = alone || command(&mut open.inner, "ROLLBACK").await.is_ok();
+            let disk_failed = disk_failed(&error);
             let replies = done.into_iter().map(|(reply, _)| reply);
             refuse(replies.chain(left.map(|job| job.reply)), &error);
-            clean.then_some(open)
+            // After trouble with the file it may be one that can only read; a new one cannot be worse.
+            let is_good = clean && !(setup.is_file && error.kind() == StoreErrorKind::Unavailable);
+            if is_good {
+                Ok(open)
+            } else {
+                Err(Lost { disk_failed })
+            }
         }
     }
 }

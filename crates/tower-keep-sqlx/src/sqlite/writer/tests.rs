@@ -46,8 +46,9 @@ async fn what_must_last_is_synchronised_and_leases_are_not() {
         statements: sql.clone(),
         clock: Arc::new(SystemClock::default()),
         lasting: true,
+        is_file: true,
     };
-    let mut open = Open::connect(&setup).await.unwrap();
+    let mut open = Open::connect(&setup, false).await.unwrap();
     let schema = include_str!("../schema.sql").replace("{table}", "keep_sessions");
     let script = Task::Script(schema.replace("{name}", "keep_sessions").into());
     let remove = Task::Remove { limit: 1, keep: 0 };
