@@ -46,7 +46,7 @@ read_options() {
 }
 
 # Each has a file and a function start_NAME, see scripts/servers/lib.sh; they stop with this shell.
-servers=(redis postgres mariadb pgbouncer)
+servers=(redis postgres mariadb pgbouncer chromium)
 
 start_servers() {
     local server
@@ -65,10 +65,12 @@ run_tests() {
 cargo_test() {
     # What is said of a feature that is not there can only be heard without it.
     {
-        cargo test --workspace --all-features --no-fail-fast &&
+        cargo test --workspace --exclude tower-keep-browser --all-features --no-fail-fast &&
+            # Its client of the driver has JSON objects keep their order in all that is built beside it.
+            cargo test --package tower-keep-browser --no-fail-fast &&
             cargo test --package tower-keep-core --test body &&
             cargo test --package tower-keep --features config --test config --test config_keys &&
-            { [[ -z ${KEEP_HEAVY:-} ]] || cargo test --workspace --all-features campaign -- --ignored; }
+            { [[ -z ${KEEP_HEAVY:-} ]] || cargo test --workspace --exclude tower-keep-browser --all-features campaign -- --ignored; }
     } 2>&1 | tee "$log"
 }
 

@@ -3,7 +3,7 @@
 
 use tower_keep::{Error, ReadSession, Session};
 
-use crate::catalogue::{CATALOGUE, Price, Product};
+use super::catalogue::{CATALOGUE, Price, Product};
 
 /// Nobody needs more than this of one thing.
 pub(crate) const MOST: u32 = 99;

@@ -6,8 +6,9 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
+use tower_keep::CsrfRefusal;
 
-use crate::pages;
+use super::pages;
 
 /// Why a handler has no page to show. As a response it is a page of its own; with a status of 500
 /// or above nothing that the handler did to the session is saved.
@@ -76,6 +77,16 @@ pub(crate) fn session_error(error: &tower_keep::Error) -> http::Response<Bytes> 
     let mut response = page(status, title, advice);
     retry_after(response.headers_mut(), error);
     response
+}
+
+/// The page for a form, or a socket, that may not come from the shop.
+pub(crate) fn refused(refusal: CsrfRefusal) -> http::Response<Bytes> {
+    let status = match refusal {
+        CsrfRefusal::FormTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        CsrfRefusal::FormBroken => StatusCode::BAD_REQUEST,
+        _ => StatusCode::FORBIDDEN,
+    };
+    page(status, "That was not done", &refusal.to_string())
 }
 
 fn retry_after(headers: &mut HeaderMap, error: &tower_keep::Error) {
