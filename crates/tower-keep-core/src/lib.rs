@@ -22,6 +22,7 @@ mod local;
 mod provided;
 mod record;
 mod rules;
+mod scan;
 mod store;
 mod time;
 mod token;
@@ -33,6 +34,7 @@ pub use error::{BoxError, StoreError, StoreErrorKind};
 pub use id::{ParseIdError, SessionId};
 pub use local::{LocalOpened, LocalStore, Turn, TurnState};
 pub use record::{Client, Commits, Head, HeadChange, Lease, Limits, NewSession, Record};
+pub use scan::{Cursor, Scan, ScanFuture, ScanPage};
 pub use store::{
     Created, Expect, Finish, Finished, Looked, Op, Open, Opened, Put, Revision, Scope,
     SessionStore, Stats, Sweep, Swept, View, Wakeups,

@@ -12,7 +12,7 @@ use tower_keep_core::{SessionId, StoreError};
 
 use crate::confirmation::Confirmation;
 use crate::error::{from_redis, timed_out};
-use crate::link::Link;
+use crate::link::{Link, Node};
 use crate::script::{Reply, Script, Scripts};
 
 pub(crate) struct Inner {
@@ -135,14 +135,24 @@ impl Inner {
         std::str::from_utf8(id).ok()?.parse().ok()
     }
 
-    /// One page of the keys from `cursor` on, and where the next one begins; zero at the end.
-    pub(crate) async fn page(&self, cursor: u64) -> Result<(u64, Vec<Vec<u8>>), StoreError> {
+    /// One page of a server's keys from `cursor` on, of about `count`, and where the next one begins;
+    /// zero at the end.
+    pub(crate) async fn page(
+        &self,
+        node: &Node,
+        cursor: u64,
+        count: usize,
+    ) -> Result<(u64, Vec<Vec<u8>>), StoreError> {
         let mut cmd = redis::cmd("SCAN");
         let pattern = format!("{}{{*}}", escape(&self.prefix));
         cmd.arg(cursor).arg("MATCH").arg(pattern);
-        cmd.arg("COUNT").arg(1_000);
-        self.in_time(async { Ok(redis::from_redis_value(self.link.run(&cmd).await?)?) })
-            .await
+        cmd.arg("COUNT").arg(count);
+        let page = async {
+            Ok(redis::from_redis_value(
+                self.link.run_on(node, &cmd).await?,
+            )?)
+        };
+        self.in_time(page).await
     }
 }
 

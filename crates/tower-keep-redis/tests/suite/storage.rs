@@ -1,5 +1,6 @@
 //! What Redis itself does with the keys.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -227,4 +228,32 @@ async fn b14_the_codec_may_be_changed_back_and_forth() {
         assert!(matches!(finished, Finished::Done { .. }), "{finished:?}");
         assert_eq!(body(&key).await, expected.to_body(codec));
     }
+}
+
+#[tokio::test]
+async fn a_hash_that_cannot_be_read_does_not_end_a_walk() {
+    let prefix = prefix();
+    let store = RedisStore::builder().prefix(&prefix).connect(shared_url());
+    let store = store.await.unwrap();
+    let [good, bad] = [new_session(), new_session()];
+    for new in [&good, &bad] {
+        store.create(new).await.unwrap();
+    }
+    let key = format!("{prefix}{{{}}}", bad.id);
+    let mut damage = redis::cmd("HSET");
+    damage.arg(key).arg("d").arg("damage");
+    let _: i64 = damage.query_async(&mut raw().await).await.unwrap();
+    let (mut live, mut unreadable, mut from) = (BTreeSet::new(), BTreeSet::new(), None);
+    let scan = store.scan().unwrap();
+    loop {
+        let page = scan.page(from.as_ref(), 1_000).await.unwrap();
+        live.extend(page.views.into_iter().map(|view| view.head.id));
+        unreadable.extend(page.unreadable.into_iter().map(|(id, _)| id));
+        from = page.next;
+        if from.is_none() {
+            break;
+        }
+    }
+    assert_eq!(live, BTreeSet::from([good.id]));
+    assert_eq!(unreadable, BTreeSet::from([bad.id]));
 }

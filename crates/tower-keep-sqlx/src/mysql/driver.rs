@@ -16,7 +16,7 @@ use tower_keep_core::{SessionId, StoreError, Timestamp};
 use crate::engine::{Outcome, Removed, Step};
 use crate::error::{corrupt, from_driver, unavailable};
 use crate::row::{Columns, Stored, removed};
-use crate::statement::{Dialect, OVER, OWN, Reads, Sql, Statements, Update, counts};
+use crate::statement::{Dialect, OVER, Reads, Sql, Statements, Update, counts};
 use crate::table::Table;
 use crate::transaction::{Held, retried};
 use crate::value::Value;
@@ -56,16 +56,28 @@ impl Dialect for Text {
         format!("{CLOCK}; {}", selected(table, reads))
     }
 
-    fn list(table: &Table, reads: Reads) -> String {
+    fn list(table: &Table, reads: Reads, which: &str) -> String {
         let columns = columns(reads);
         let sql =
-            format!("{CLOCK}; SELECT TRUE, @keep_now, TRUE, {columns} FROM {table} WHERE {OWN}");
+            format!("{CLOCK}; SELECT TRUE, @keep_now, TRUE, {columns} FROM {table} WHERE {which}");
         sql.replace("{now}", "@keep_now")
     }
 
     fn count(table: &Table) -> String {
         let sql = format!("{CLOCK}; SELECT {} FROM {table}", counts());
         sql.replace("{now}", "@keep_now")
+    }
+
+    fn has_table(table: &Table) -> String {
+        let schema = match table.schema() {
+            Some(schema) => format!("'{schema}'"),
+            None => "DATABASE()".to_owned(),
+        };
+        let name = table.name();
+        format!(
+            "SELECT COUNT(*) FROM information_schema.tables \
+             WHERE table_schema = {schema} AND table_name = '{name}'"
+        )
     }
 
     fn sweep(table: &Table) -> String {
@@ -281,14 +293,20 @@ fn stored(row: &MySqlRow) -> Result<Option<Stored>, StoreError> {
     (found != 0).then(|| Stored::read(row, 3)).transpose()
 }
 
-/// Looks for what is over first and then removes it by its keys, so that no more than those rows
-/// is locked.
+pub(super) async fn has_table(pool: &MySqlPool, sql: &Sql) -> Result<bool, StoreError> {
+    let rows = send(&mut Via::Pool(pool), sql.to_string()).await;
+    let count = rows.map_err(driver_error)?.first().map(|row| row.int(0));
+    Ok(count.transpose()?.flatten() != Some(0))
+}
+
 pub(super) async fn count(pool: &MySqlPool, sql: &Sql) -> Result<[i64; 4], StoreError> {
     let rows = send(&mut Via::Pool(pool), sql.to_string()).await;
     let rows = rows.map_err(driver_error)?;
     rows.first().map_or(Ok([0; 4]), Columns::counts)
 }
 
+/// Looks for what is over first and then removes it by its keys, so that no more than those rows
+/// is locked.
 pub(super) async fn remove(
     pool: &MySqlPool,
     table: &Table,

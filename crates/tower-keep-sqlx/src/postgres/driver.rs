@@ -10,8 +10,8 @@ use tower_keep_core::{SessionId, StoreError, Timestamp};
 
 use crate::engine::{Outcome, Removed, Step, TRIES};
 use crate::error::{corrupt, from_driver, unavailable};
-use crate::row::{Columns, Stored, removed};
-use crate::statement::{Dialect, OVER, OWN, REVOKE, Reads, Sql, Update, counts};
+use crate::row::{self, Columns, Listed, Stored, removed};
+use crate::statement::{Dialect, OVER, REVOKE, Reads, Sql, Update, counts};
 use crate::table::Table;
 use crate::users::Listing;
 use crate::value::Value;
@@ -50,9 +50,9 @@ impl Dialect for Text {
         )
     }
 
-    fn list(table: &Table, reads: Reads) -> String {
+    fn list(table: &Table, reads: Reads, which: &str) -> String {
         let sql = format!(
-            "WITH {CLOCK} SELECT TRUE, now, {} FROM {table}, t WHERE {OWN}",
+            "WITH {CLOCK} SELECT TRUE, now, {} FROM {table}, t WHERE {which}",
             reads.columns()
         );
         sql.replace("{now}", "t.now")
@@ -61,6 +61,10 @@ impl Dialect for Text {
     fn count(table: &Table) -> String {
         let sql = format!("WITH {CLOCK} SELECT {} FROM {table}, t", counts());
         sql.replace("{now}", "t.now")
+    }
+
+    fn has_table(table: &Table) -> String {
+        format!("SELECT COUNT(to_regclass('{table}'))")
     }
 
     fn sweep(table: &Table) -> String {
@@ -229,15 +233,14 @@ fn outcome(row: Option<PgRow>, reads: Reads) -> Result<Outcome, StoreError> {
 pub(super) async fn list(
     executor: impl PgExecutor<'_>,
     listing: Listing,
-) -> Result<(Vec<Stored>, Timestamp), StoreError> {
+) -> Result<(Vec<Listed>, Timestamp), StoreError> {
     let query = listing.values.iter().fold(query(&listing.sql), bind);
     let rows = query.fetch_all(executor).await.map_err(driver_error)?;
     let now = match rows.first() {
         Some(row) => preamble(row)?.1,
         None => Timestamp::from_millis(0),
     };
-    let rows: Result<_, _> = rows.iter().map(|row| Stored::read(row, 2)).collect();
-    Ok((rows?, now))
+    Ok((row::each(&rows, 2), now))
 }
 
 pub(super) async fn revoke(
@@ -270,6 +273,11 @@ fn preamble(row: &PgRow) -> Result<(bool, Timestamp), StoreError> {
 
 pub(super) async fn count(pool: &PgPool, sql: &Sql) -> Result<[i64; 4], StoreError> {
     repeated(|| query(sql).fetch_one(pool)).await?.counts()
+}
+
+pub(super) async fn has_table(pool: &PgPool, sql: &Sql) -> Result<bool, StoreError> {
+    let row = repeated(|| query(sql).fetch_one(pool)).await?;
+    Ok(row.int(0)? != Some(0))
 }
 
 pub(super) async fn remove(

@@ -1,5 +1,6 @@
 //! Sessions in this process's memory.
 
+mod scan;
 mod shard;
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use tower_keep_core::data::Patch;
 use tower_keep_core::{
     Clock, Created, Expect, Finish, Finished, LocalOpened, LocalStore, Looked, NewSession, Open,
-    Opened, Owner, Record, Scope, SessionId, SessionStore, Stats, StoreError, StoreErrorKind,
+    Opened, Owner, Record, Scan, Scope, SessionId, SessionStore, Stats, StoreError, StoreErrorKind,
     Sweep, Swept, SystemClock, Timestamp, Turn, Users,
 };
 
@@ -312,6 +313,10 @@ impl SessionStore for MemoryStore {
     }
 
     fn users(&self) -> Option<&dyn Users> {
+        Some(self)
+    }
+
+    fn scan(&self) -> Option<&dyn Scan> {
         Some(self)
     }
 

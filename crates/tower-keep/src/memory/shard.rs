@@ -72,11 +72,19 @@ impl Default for Shards {
     }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "only the low bits choose")]
+fn index_of(id: SessionId) -> usize {
+    id.random_bits() as usize % SHARDS
+}
+
 impl Shards {
     pub(super) fn of(&self, id: SessionId) -> &SharedShard {
-        #[expect(clippy::cast_possible_truncation, reason = "only the low bits choose")]
-        let index = id.random_bits() as usize % SHARDS;
-        &self.0[index]
+        &self.0[index_of(id)]
+    }
+
+    /// All from that of this session on; without one, all.
+    pub(super) fn iter_at(&self, id: Option<SessionId>) -> impl Iterator<Item = &SharedShard> {
+        self.0.iter().skip(id.map_or(0, index_of))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &SharedShard> {
@@ -132,6 +140,27 @@ impl Shard {
 
     pub(super) fn ids(&self) -> Vec<SessionId> {
         self.records.keys().copied().collect()
+    }
+
+    /// The live sessions with larger ids than `behind`, by their ids, at most so many.
+    pub(super) fn live(
+        &self,
+        behind: Option<SessionId>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Vec<View> {
+        let records = self.records.values().map(|entry| &entry.record);
+        let mut live: Vec<_> = records
+            .filter(|record| behind.is_none_or(|behind| record.head.id > behind))
+            .filter(|record| record.gone_at.is_none() && !record.head.is_expired(now))
+            .collect();
+        live.sort_unstable_by_key(|record| record.head.id);
+        let view = |record: &Record| View {
+            head: record.head.clone(),
+            data: Data::default(),
+            now,
+        };
+        live.into_iter().take(limit).map(view).collect()
     }
 
     pub(super) fn count(&self, stats: &mut Stats, now: Timestamp) {
