@@ -92,8 +92,8 @@ async fn main() {
     };
     let unit = if cfg!(feature = "allocations") { "allocations" } else { "ns CPU" };
     println!("{unit} a request over bare axum, median of {ROUNDS} rounds of {REQUESTS}\n");
-    println!("| work | bare | tower-keep | tower-sessions 0.15 | axum_session 0.22 | ratio |");
-    println!("|---|---|---|---|---|---|");
+    println!("| work | bare | tower-keep | tower-sessions 0.15 | axum_session 0.22 | a layer that does nothing | ratio |");
+    println!("|---|---|---|---|---|---|---|");
     for work in WORKS.iter().filter(wanted) {
         // Stores of their own, so that no work finds what another left.
         let contenders = contenders::all().await;

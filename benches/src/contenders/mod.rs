@@ -21,7 +21,7 @@ pub struct Contender {
     pub app: Router,
 }
 
-/// The bare app, then tower-keep, then the peers.
+/// The bare app, then tower-keep, then the peers, then what any layer costs.
 pub async fn all() -> Vec<Contender> {
     let contender = |name, app| Contender { name, app };
     vec![
@@ -31,6 +31,7 @@ pub async fn all() -> Vec<Contender> {
         contender("tower-sessions 0.15", tower_sessions::app()),
         #[cfg(feature = "peers")]
         contender("axum_session 0.22", axum_session::app().await),
+        contender("a layer that does nothing", bare::layered()),
     ]
 }
 

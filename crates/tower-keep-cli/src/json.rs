@@ -123,7 +123,7 @@ impl Held {
 
 /// What is left of a session that was ended.
 #[derive(Serialize)]
-pub(crate) struct Ended {
+pub(crate) struct Gone {
     pub(crate) id: Id,
     pub(crate) state: &'static str,
     pub(crate) ended: Instant,

@@ -18,6 +18,7 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }
+        bar.set_message("starting");
         bar.enable_steady_tick(Duration::from_millis(200));
         Self(bar)
     }

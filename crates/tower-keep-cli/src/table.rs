@@ -78,7 +78,7 @@ mod tests {
     fn columns_are_as_wide_as_what_is_in_them() {
         let mut table = Table::new(["A", "LONG", "Z"]);
         table.row(["\u{6f22}".into(), "b".into(), "c".into()]);
-        table.row(["a".into(), "".into(), "".into()]);
+        table.row(["a".into(), String::new(), String::new()]);
         let mut out = Vec::new();
         table.write(&mut out).unwrap();
         table.row(["wider".into(), "b".into(), "c\n".into()]);

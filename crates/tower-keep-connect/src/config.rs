@@ -214,6 +214,7 @@ impl StoreConfig {
     }
 
     /// Whether connecting makes tables.
+    #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
     pub(crate) fn makes_tables(&self) -> bool {
         !self.existing && self.migrate.unwrap_or(true)
     }

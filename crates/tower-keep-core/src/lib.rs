@@ -23,6 +23,7 @@ mod provided;
 mod record;
 mod rules;
 mod scan;
+mod slim;
 mod store;
 mod time;
 mod token;
@@ -35,6 +36,7 @@ pub use id::{ParseIdError, SessionId};
 pub use local::{LocalOpened, LocalStore, Turn, TurnState};
 pub use record::{Client, Commits, Head, HeadChange, Lease, Limits, NewSession, Record};
 pub use scan::{Cursor, Scan, ScanFuture, ScanPage};
+pub use slim::Slim;
 pub use store::{
     Created, Expect, Finish, Finished, Looked, Op, Open, Opened, Put, Revision, Scope,
     SessionStore, Stats, Sweep, Swept, View, Wakeups,

@@ -1,5 +1,7 @@
 //! The rules of the store's verbs, as pure functions of a record, a request and an instant.
 
+mod fields;
+
 use std::time::Duration;
 
 use crate::data::Data;
@@ -9,6 +11,143 @@ use crate::time::Timestamp;
 use crate::token::SecretHash;
 use crate::unique::{CommitId, Owner};
 use crate::{STALE_WINDOW, WAIT_MARK};
+
+pub(crate) use fields::Fields;
+
+/// [`Record::refuses`].
+#[inline]
+fn refuses(
+    record: &impl Fields,
+    secret: Option<&SecretHash>,
+    age: Duration,
+    now: Timestamp,
+) -> Option<Opened> {
+    let arrived = now.minus(age);
+    if let Some(gone_at) = record.gone_at() {
+        return Some(stale_if(arrived <= gone_at));
+    }
+    if secret.is_some_and(|secret| !secret.matches(record.secret())) {
+        let rotated_at = record.rotated_at();
+        return Some(stale_if(
+            rotated_at.is_some_and(|at| arrived <= at.plus(STALE_WINDOW)),
+        ));
+    }
+    (now >= record.deadline()).then_some(Opened::Expired)
+}
+
+/// [`Record::open`].
+#[inline]
+pub(crate) fn open(record: &mut impl Fields, open: &Open, now: Timestamp) -> (Opened, bool) {
+    if let Some(refusal) = refuses(record, open.secret.as_ref(), open.age, now) {
+        return (refusal, false);
+    }
+    let mut changed = false;
+    if let Some((owner, span)) = open.lease {
+        let lease = record.lease();
+        if let Some(held) = lease.filter(|l| l.owner != owner && l.until > now) {
+            record.set_waiting_until(Some(now.plus(WAIT_MARK)));
+            return (Opened::Busy(held.until.since(now)), true);
+        }
+        if lease.is_none_or(|lease| lease.owner != owner) {
+            // Whoever else waits will say so again.
+            record.set_waiting_until(None);
+        }
+        let until = now.plus(span);
+        record.set_lease(Some(Lease { owner, until }));
+        changed = true;
+    }
+    changed |= open.touch.is_some_and(|due| touch(record, due, now));
+    (Opened::Granted(record.view(now)), changed)
+}
+
+/// [`Record::touch`].
+#[inline]
+fn touch(record: &mut impl Fields, due: Duration, now: Timestamp) -> bool {
+    let deadline = now.plus(record.idle_limit());
+    let moves = deadline.since(record.idle_deadline());
+    if moves.is_zero() || moves < due {
+        return false;
+    }
+    record.live_on(deadline, now);
+    true
+}
+
+/// [`Record::finish`].
+#[inline]
+pub(crate) fn finish(
+    record: &mut impl Fields,
+    finish: &Finish,
+    now: Timestamp,
+) -> (Finished, bool) {
+    if record.knows(finish.commit) {
+        return (done(record, now), false);
+    }
+    let lease = record.lease();
+    let owned = lease.is_some_and(|lease| lease.owner == finish.owner);
+    if record.gone_at().is_some() {
+        return (Finished::Gone, false);
+    }
+    match &finish.op {
+        Op::Release if !owned => return (Finished::Lost, false),
+        Op::Release => {}
+        _ if now >= record.deadline() => return (Finished::Gone, false),
+        _ if record.version() != finish.version => return (Finished::Unknown, false),
+        Op::Merge(_) if lease.is_some_and(|lease| lease.until > now) => {
+            return (Finished::Lost, false);
+        }
+        Op::Merge(data) => {
+            record.set_data(data.clone());
+            record.commit(finish.commit);
+            record.set_lease(None);
+            return (done(record, now), true);
+        }
+        _ if !owned => return (Finished::Lost, false),
+        Op::Destroy => {
+            record.commit(finish.commit);
+            let done = done(record, now);
+            record.change(|record| record.bury(now));
+            return (done, true);
+        }
+        Op::Put(put) => {
+            if !put.head.is_empty() {
+                record.change(|record| {
+                    put.head.apply(&mut record.head, now);
+                    if let Some(secret) = put.head.secret {
+                        record.secret = secret;
+                        record.rotated_at = Some(now);
+                    }
+                });
+            }
+            if let Some(data) = &put.data {
+                record.set_data(data.clone());
+            }
+            record.commit(finish.commit);
+        }
+    }
+    record.set_lease(finish.next.map(|(owner, span)| Lease {
+        owner,
+        until: now.plus(span),
+    }));
+    (done(record, now), true)
+}
+
+/// [`Record::is_sweepable`].
+#[inline]
+pub(crate) fn is_sweepable(record: &impl Fields, now: Timestamp, keep: Duration) -> bool {
+    match record.gone_at() {
+        Some(gone_at) => now >= gone_at.plus(keep),
+        None => now >= record.deadline(),
+    }
+}
+
+#[inline]
+fn done(record: &impl Fields, now: Timestamp) -> Finished {
+    Finished::Done {
+        version: record.version(),
+        now,
+        waiting: record.waiting_until().is_some_and(|until| until > now),
+    }
+}
 
 impl Record {
     /// Why `open` may not open this record at `now`, if it may not, the lease aside.
@@ -20,26 +159,12 @@ impl Record {
         age: Duration,
         now: Timestamp,
     ) -> Option<Opened> {
-        let arrived = now.minus(age);
-        if let Some(gone_at) = self.gone_at {
-            return Some(stale_if(arrived <= gone_at));
-        }
-        if secret.is_some_and(|secret| !secret.matches(&self.secret)) {
-            return Some(stale_if(
-                self.rotated_at
-                    .is_some_and(|at| arrived <= at.plus(STALE_WINDOW)),
-            ));
-        }
-        self.head.is_expired(now).then_some(Opened::Expired)
+        refuses(self, secret, age, now)
     }
 
     /// What a request sees of this record.
     pub fn view(&self, now: Timestamp) -> View {
-        View {
-            head: self.head.clone(),
-            data: self.data.clone(),
-            now,
-        }
+        Fields::view(self, now)
     }
 
     /// Decides on [`SessionStore::open`](crate::SessionStore::open) and makes its changes; tells
@@ -54,41 +179,12 @@ impl Record {
     ///   for. The owner itself is granted again: its first reply got lost.
     /// - What is granted is also touched, if that is due. Deadlines never move backwards.
     pub fn open(&mut self, open: &Open, now: Timestamp) -> (Opened, bool) {
-        if let Some(refusal) = self.refuses(open.secret.as_ref(), open.age, now) {
-            return (refusal, false);
-        }
-        let mut changed = false;
-        if let Some((owner, span)) = open.lease {
-            let held = self.lease.filter(|l| l.owner != owner && l.until > now);
-            if let Some(lease) = held {
-                self.waiting_until = Some(now.plus(WAIT_MARK));
-                return (Opened::Busy(lease.until.since(now)), true);
-            }
-            if self.lease.is_none_or(|lease| lease.owner != owner) {
-                // Whoever else waits will say so again.
-                self.waiting_until = None;
-            }
-            self.lease = Some(Lease {
-                owner,
-                until: now.plus(span),
-            });
-            changed = true;
-        }
-        changed |= open.touch.is_some_and(|due| self.touch(due, now));
-        (Opened::Granted(self.view(now)), changed)
+        self::open(self, open, now)
     }
 
     /// Extends the idle deadline if that moves it by at least `due`; tells whether it did.
     pub fn touch(&mut self, due: Duration, now: Timestamp) -> bool {
-        let head = &mut self.head;
-        let deadline = now.plus(head.limits.idle);
-        let moves = deadline.since(head.idle_deadline);
-        if moves.is_zero() || moves < due {
-            return false;
-        }
-        head.idle_deadline = deadline;
-        head.last_seen = head.last_seen.max(now);
-        true
+        touch(self, due, now)
     }
 
     /// Decides on [`SessionStore::finish`](crate::SessionStore::finish) and makes its changes;
@@ -101,54 +197,7 @@ impl Record {
     /// took is still owned. [`Op::Release`] looks at the owner alone. [`Op::Merge`] is `Lost` as
     /// long as a lease lasts, and takes the place of one that ran out.
     pub fn finish(&mut self, finish: &Finish, now: Timestamp) -> (Finished, bool) {
-        if self.commits.contains(finish.commit) {
-            return (self.done(now), false);
-        }
-        let owned = self.lease.is_some_and(|lease| lease.owner == finish.owner);
-        if self.gone_at.is_some() {
-            return (Finished::Gone, false);
-        }
-        match &finish.op {
-            Op::Release if !owned => return (Finished::Lost, false),
-            Op::Release => {}
-            _ if self.head.is_expired(now) => return (Finished::Gone, false),
-            _ if self.head.version != finish.version => return (Finished::Unknown, false),
-            Op::Merge(_) if self.lease.is_some_and(|lease| lease.until > now) => {
-                return (Finished::Lost, false);
-            }
-            Op::Merge(data) => {
-                self.data = data.clone();
-                self.head.version += 1;
-                self.commits.push(finish.commit);
-                self.lease = None;
-                return (self.done(now), true);
-            }
-            _ if !owned => return (Finished::Lost, false),
-            Op::Destroy => {
-                self.commits.push(finish.commit);
-                self.head.version += 1;
-                let done = self.done(now);
-                self.bury(now);
-                return (done, true);
-            }
-            Op::Put(put) => {
-                put.head.apply(&mut self.head, now);
-                if let Some(secret) = put.head.secret {
-                    self.secret = secret;
-                    self.rotated_at = Some(now);
-                }
-                if let Some(data) = &put.data {
-                    self.data = data.clone();
-                }
-                self.head.version += 1;
-                self.commits.push(finish.commit);
-            }
-        }
-        self.lease = finish.next.map(|(owner, span)| Lease {
-            owner,
-            until: now.plus(span),
-        });
-        (self.done(now), true)
+        self::finish(self, finish, now)
     }
 
     /// Decides on [`SessionStore::renew`](crate::SessionStore::renew): a lease that is still
@@ -189,18 +238,7 @@ impl Record {
 
     /// Whether a sweep may remove the record: expired, or a tombstone older than `keep`.
     pub fn is_sweepable(&self, now: Timestamp, keep: Duration) -> bool {
-        match self.gone_at {
-            Some(gone_at) => now >= gone_at.plus(keep),
-            None => self.head.is_expired(now),
-        }
-    }
-
-    fn done(&self, now: Timestamp) -> Finished {
-        Finished::Done {
-            version: self.head.version,
-            now,
-            waiting: self.waiting_until.is_some_and(|until| until > now),
-        }
+        is_sweepable(self, now, keep)
     }
 
     /// Leaves nothing but the id, the instant and the commits.

@@ -47,8 +47,8 @@
 //! application with access control needs `EVALSHA`, `EVAL`, `TIME`, `HGET`, `HMGET`, `HSET`,
 //! `HDEL`, `PEXPIREAT`, `ZADD`, `ZREM`, `ZSCORE`, `ZRANGE`, `ZREVRANGE`, `ZREMRANGEBYSCORE`,
 //! `PUBLISH`, `SUBSCRIBE` and `PING`, on keys and channels with the prefix; under Sentinel also
-//! `ROLE`, and the account on the sentinels `SENTINEL MASTERS` and `ROLE`. Who walks over the store
-//! or counts what is in it needs `SCAN`.
+//! `ROLE`, and the account on the sentinels `SENTINEL MASTERS` and `ROLE`. Who walks over the store,
+//! counts what is in it or has it swept needs `SCAN` and `INFO`.
 //!
 //! # Features
 //!

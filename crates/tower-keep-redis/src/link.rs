@@ -56,6 +56,10 @@ impl Node {
 
 impl Link {
     /// The servers that have the keys, in an order of their own.
+    #[cfg_attr(
+        not(feature = "cluster"),
+        allow(clippy::unused_async, reason = "only a cluster is asked")
+    )]
     pub(crate) async fn nodes(&self) -> RedisResult<Vec<Node>> {
         match self {
             #[cfg(feature = "cluster")]
@@ -82,19 +86,17 @@ impl Link {
         }
     }
 
-    /// Runs a command that names no key on this server.
-    pub(crate) async fn run_on(&self, node: &Node, cmd: &Cmd) -> RedisResult<Value> {
+    /// Runs two commands that name no key, one behind the other on one connection to this server.
+    pub(crate) async fn run_both_on(&self, node: &Node, both: Pipeline) -> RedisResult<Vec<Value>> {
         match (self, node) {
             #[cfg(feature = "cluster")]
             (Self::Cluster(cluster), Node::At { host, port }) => {
-                use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
+                use redis::cluster_routing::SingleNodeRoutingInfo;
                 let (host, port) = (host.clone(), *port);
                 let route = SingleNodeRoutingInfo::ByAddress { host, port };
-                let route = RoutingInfo::SingleNode(route);
-                let reply = cluster.clone().route_command(cmd.clone(), route).await?;
-                reply.extract_error()
+                extract(cluster.clone().route_pipeline(both, 0, 2, route).await?)
             }
-            _ => self.run(cmd).await,
+            _ => self.run_both(both, &[]).await,
         }
     }
 

@@ -13,7 +13,7 @@ use tower_keep_core::{
 
 use crate::error::unexpected;
 use crate::format::{instant, pack_client, pack_data, pack_head, pack_user, span, span_up, unpack};
-use crate::inner::Inner;
+use crate::inner::{Inner, Page};
 use crate::link::Node;
 use crate::wakeups::Subscriber;
 
@@ -81,7 +81,7 @@ impl SessionStore for RedisStore {
         }
         let mut cursor = 0;
         loop {
-            let (next, keys) = inner.page(&Node::Only, cursor, PAGE).await?;
+            let Page { next, keys, .. } = inner.page(&Node::Only, cursor, PAGE).await?;
             for key in keys {
                 if swept.removed() == sweep.limit {
                     swept.more = true;
@@ -202,7 +202,7 @@ impl SessionStore for RedisStore {
         for node in inner.in_time(inner.link.nodes()).await? {
             let mut cursor = 0;
             loop {
-                let (next, keys) = inner.page(&node, cursor, PAGE).await?;
+                let Page { next, keys, .. } = inner.page(&node, cursor, PAGE).await?;
                 ids.extend(keys.iter().filter_map(|key| inner.id_of(key)));
                 if next == 0 {
                     break;

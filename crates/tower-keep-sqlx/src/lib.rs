@@ -36,6 +36,8 @@
 
 #![allow(clippy::doc_markdown, reason = "the engines' names are no code")]
 
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod connections;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod engine;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]

@@ -2,10 +2,10 @@
 
 use std::future::Future;
 
-use sqlx::pool::PoolConnection;
 use sqlx::{Database, Executor};
 use tower_keep_core::StoreError;
 
+use crate::connections::Taken;
 use crate::error::is_conflict;
 
 /// A transaction that others were in the way of so often will not come through.
@@ -17,7 +17,7 @@ const TRIES: u32 = 5;
 /// there was an error or whoever waits went away: so the server undoes all of it, and nobody else
 /// gets a connection with a transaction open.
 pub(crate) struct Held<D: Database> {
-    connection: PoolConnection<D>,
+    connection: Taken<D>,
     committed: bool,
 }
 
@@ -25,7 +25,7 @@ impl<D: Database> Held<D>
 where
     for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
 {
-    pub(crate) fn new(connection: PoolConnection<D>) -> Self {
+    pub(crate) fn new(connection: Taken<D>) -> Self {
         Self {
             connection,
             committed: false,
@@ -33,11 +33,11 @@ where
     }
 
     pub(crate) fn connection(&mut self) -> &mut D::Connection {
-        &mut self.connection
+        self.connection.connection()
     }
 
     pub(crate) async fn commit(mut self) -> Result<(), sqlx::Error> {
-        self.connection.execute("COMMIT").await?;
+        self.connection().execute("COMMIT").await?;
         self.committed = true;
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde_core::Serialize;
 use tower_keep_core::Timestamp;
 use tower_keep_core::data::AsKey;
 

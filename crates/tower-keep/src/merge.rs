@@ -5,8 +5,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde_core::Serialize;
+use serde_core::de::DeserializeOwned;
 use tower_keep_core::Timestamp;
 use tower_keep_core::data::{AsKey, DataError, Edit, Keys, MergeLog};
 

@@ -31,8 +31,8 @@ use tower_keep_core::{
 /// Until then both must be there: what the new store does not know is looked for in the old one,
 /// and an outage of either is an error, never "no session". Sessions that have moved cost nothing
 /// extra, except that ending one asks the old store too; an unknown id costs one look there.
-/// Listing and revoking a user's sessions, and walking, looks in both. A [`UserCap`](crate::UserCap) counts only
-/// sessions that have moved.
+/// Listing and revoking a user's sessions, and walking over all, looks in both. A
+/// [`UserCap`](crate::UserCap) counts only sessions that have moved.
 ///
 /// ```
 /// # async fn f() -> Result<(), tower_keep::StoreError> {

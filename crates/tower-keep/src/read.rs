@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
+use serde_core::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tower_keep_core::data::{AsKey, Edit, Keys, MergeLog};
 use tower_keep_core::{Client, SessionId, Timestamp};

@@ -12,7 +12,7 @@ use crate::stop::Stop;
 
 /// What became of the sessions.
 #[derive(Default)]
-pub(super) struct Copied {
+pub(super) struct Tally {
     pub(super) copied: usize,
     /// Something is there already under the same id.
     pub(super) skipped: usize,
@@ -25,7 +25,7 @@ pub(super) struct Copied {
     pub(super) stopped: bool,
 }
 
-impl Copied {
+impl Tally {
     pub(super) fn done(&self) -> usize {
         self.copied + self.skipped + self.ended + self.held.len() + self.failed.len()
     }
@@ -40,8 +40,8 @@ pub(super) async fn copy(
     from: &DynStore,
     to: &DynStore,
     stop: &Stop,
-    copied: &mut Copied,
-    mut show: impl FnMut(&Copied),
+    copied: &mut Tally,
+    mut show: impl FnMut(&Tally),
 ) -> Result<(), Failure> {
     let mut pages = Pages::all(from)?;
     while let Some(page) = pages.next().await? {
@@ -64,7 +64,7 @@ async fn one(
     from: &DynStore,
     to: &DynStore,
     id: SessionId,
-    copied: &mut Copied,
+    copied: &mut Tally,
 ) -> Result<(), Failure> {
     let mut fails = |error: StoreError| match error.kind() {
         StoreErrorKind::Corrupt | StoreErrorKind::Unsupported | StoreErrorKind::TooLarge => {
@@ -111,8 +111,8 @@ mod tests {
             sessions.create(Some("ada"), [("n", n)]).await.unwrap();
         }
         let (from, target) = (DynStore::new(from), DynStore::new(to.clone()));
-        let (stop, mut copied) = (Stop::default(), Copied::default());
-        let show = |copied: &Copied| {
+        let (stop, mut copied) = (Stop::default(), Tally::default());
+        let show = |copied: &Tally| {
             if copied.copied == 4 {
                 stop.set();
             }
@@ -123,7 +123,7 @@ mod tests {
         assert!(copied.stopped);
         assert_eq!((copied.copied, to.len()), (4, 4));
 
-        let mut rest = Copied::default();
+        let mut rest = Tally::default();
         let stop = Stop::default();
         copy(&from, &target, &stop, &mut rest, |_| ())
             .await

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tower_keep::SessionStore;
 use tower_keep_connect::Upgrade;
 
-use super::copy::{Copied, copy};
+use super::copy::{Tally, copy};
 use super::sessions;
 use crate::args::{Migrate, StoreArguments};
 use crate::error::Failure;
@@ -85,8 +85,8 @@ async fn move_over(
     } else {
         None
     };
-    let (progress, mut copied) = (Progress::new(total), Copied::default());
-    let show = |copied: &Copied| {
+    let (progress, mut copied) = (Progress::new(total), Tally::default());
+    let show = |copied: &Tally| {
         let done = u64::try_from(copied.done()).unwrap_or(u64::MAX);
         progress.show(done, format!("{} copied", copied.copied));
     };
@@ -112,7 +112,7 @@ async fn move_over(
     }
 }
 
-fn report(copied: &Copied, json: bool, out: &mut impl Write) -> Result<(), Failure> {
+fn report(copied: &Tally, json: bool, out: &mut impl Write) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Report {
         copied: usize,
@@ -122,7 +122,7 @@ fn report(copied: &Copied, json: bool, out: &mut impl Write) -> Result<(), Failu
         failed: Vec<Trouble>,
         stopped: bool,
     }
-    let Copied {
+    let Tally {
         copied,
         skipped,
         ended,
@@ -159,4 +159,36 @@ fn report(copied: &Copied, json: bool, out: &mut impl Write) -> Result<(), Failu
         writeln!(out, "{id} not copied: {error}")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tower_keep::SessionLayer;
+
+    #[tokio::test]
+    async fn f6_a_copy_that_is_stopped_ends_with_130_and_can_be_begun_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let [from, to] = ["from.db", "to.db"].map(|name| StoreArguments {
+            store: Some(format!("sqlite:{}", dir.path().join(name).display())),
+            ..StoreArguments::default()
+        });
+        let store = from.config().unwrap().connect().await.unwrap();
+        let sessions = SessionLayer::new(store).sessions();
+        for n in 0..3 {
+            sessions.create(None, [("n", n)]).await.unwrap();
+        }
+        let (stop, mut out) = (Stop::default(), Vec::new());
+        stop.set();
+        let stopped = move_over(&from, &to, false, &stop, &mut out).await;
+        let failure = stopped.unwrap_err();
+        assert_eq!(failure.exit_code(), 130);
+        let text = "stopped: 0 sessions copied; run it again for the rest";
+        assert_eq!(failure.to_string(), text);
+        assert_eq!(out, b"0 sessions copied\n");
+        out.clear();
+        let again = move_over(&from, &to, false, &Stop::default(), &mut out).await;
+        again.unwrap();
+        assert_eq!(out, b"3 sessions copied\n");
+    }
 }

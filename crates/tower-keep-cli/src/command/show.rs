@@ -11,7 +11,7 @@ use tower_keep::{DynStore, EncryptedStore, SessionId, SessionStore, Timestamp, i
 
 use crate::args::Show;
 use crate::error::Failure;
-use crate::json::{self, Ended, Held, Id, Instant, Session, Shown};
+use crate::json::{self, Gone, Held, Id, Instant, Session, Shown};
 use crate::table::Table;
 use crate::text;
 
@@ -70,7 +70,7 @@ pub(super) async fn run(
 fn ended(show: &Show, at: Timestamp, out: &mut impl Write) -> Result<(), Failure> {
     if show.json {
         let (id, state, ended) = (Id(show.id), "ended", Instant(at));
-        json::line(out, &Ended { id, state, ended })?;
+        json::line(out, &Gone { id, state, ended })?;
         return Ok(());
     }
     let mut table = Table::plain();

@@ -89,7 +89,7 @@ mod tests {
         for _ in 0..1_500 {
             sessions.create(None, [("n", 1)]).await.unwrap();
         }
-        clock.advance(Duration::from_secs(3 * 3_600));
+        clock.advance(Duration::from_hours(3));
         assert_eq!(memory.len(), 1_500);
         let (store, stop, mut out) = (DynStore::new(memory.clone()), Stop::default(), Vec::new());
         stop.set();

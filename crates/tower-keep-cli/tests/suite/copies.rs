@@ -58,7 +58,7 @@ async fn holding(store: &impl SessionStore, id: SessionId, during: impl AsyncFnO
         secret: None,
         age: Duration::ZERO,
         touch: None,
-        lease: Some((owner, Duration::from_secs(600))),
+        lease: Some((owner, Duration::from_mins(10))),
     };
     let Opened::Granted(view) = store.open(&open).await.unwrap() else {
         panic!("somebody holds it");

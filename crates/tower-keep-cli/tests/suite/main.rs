@@ -1,4 +1,4 @@
-//! The built program on real stores: files and SQLite, and what `KEEP_REDIS_URL`,
+//! The built program on real stores: files, a database in one, and what `KEEP_REDIS_URL`,
 //! `KEEP_POSTGRES_URL` and `KEEP_MARIADB_URL` name (`./test.sh` starts them). The sessions are made
 //! by the layer.
 #![cfg(unix)]

@@ -32,8 +32,9 @@ const WORD: usize = size_of::<u32>();
 /// contain.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Data {
-    /// A count, as many offsets of entries in the order of their keys, then the entries: the
-    /// length of the key, the key, the value. Nothing at all for a session without data.
+    /// The offsets of the entries in the order of their keys, then the entries: the length of the
+    /// key, the key, the value. The first offset tells how many there are. Nothing at all for a
+    /// session without data.
     blob: Option<Arc<[u8]>>,
 }
 
@@ -130,14 +131,13 @@ impl Data {
         if entries.is_empty() {
             return Self::default();
         }
-        let first = WORD * (entries.len() + 1);
+        let first = WORD * entries.len();
         let len = |(key, value): &(&[u8], &[u8])| size_of::<u16>() + key.len() + value.len();
         let whole = first + entries.iter().map(len).sum::<usize>();
         // An iterator of known length is what fills an `Arc` with a single allocation.
         let mut blob: Arc<[u8]> = repeat_n(0, whole).collect();
         if let Some(out) = Arc::get_mut(&mut blob) {
             let mut index = Cursor { out, at: 0 };
-            index.put(&word(entries.len()));
             let mut start = first;
             for entry in &entries {
                 index.put(&word(start));
@@ -224,14 +224,15 @@ fn read_word(blob: &[u8], index: usize) -> Option<usize> {
 }
 
 fn count(blob: &[u8]) -> usize {
-    read_word(blob, 0).unwrap_or(0)
+    // Where the offsets end.
+    read_word(blob, 0).unwrap_or(0) / WORD
 }
 
 /// The key of an entry, and the place of its value.
 fn entry(blob: &[u8], index: usize) -> Option<(&[u8], Range<usize>)> {
-    let start = read_word(blob, index + 1)?;
+    let start = read_word(blob, index)?;
     let end = if index + 1 < count(blob) {
-        read_word(blob, index + 2)?
+        read_word(blob, index + 1)?
     } else {
         blob.len()
     };

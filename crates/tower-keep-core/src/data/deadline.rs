@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde_core::Serialize;
 
 use super::blob::Data;
 use super::decode::{Encoded, encode};

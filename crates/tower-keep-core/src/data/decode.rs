@@ -2,8 +2,8 @@
 
 use std::io;
 
-use serde::de::{DeserializeOwned, Deserializer, Error, Visitor};
-use serde::{Serialize, de};
+use serde_core::de::{DeserializeOwned, Deserializer, Error, Visitor};
+use serde_core::{Serialize, de};
 
 use super::error::{DataError, Kind};
 use super::nested;

@@ -5,7 +5,7 @@
 //! ones. Half of it is the version of the data that the value was set on, by which it is told from
 //! a later one of the same name. A session without flash values does not have the entry.
 
-use serde::Serialize;
+use serde_core::Serialize;
 use serde_json::{Map, Value};
 
 use super::blob;

@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde_core::Serialize;
+use serde_core::de::DeserializeOwned;
 
 use super::deadline::Deadline;
 use super::decode::{Encoded, encode};

@@ -16,7 +16,7 @@ use rmp::encode::{
     write_array_len, write_bool, write_ext_meta, write_f64, write_map_len, write_nil, write_sint,
     write_str, write_uint,
 };
-use serde::de::IgnoredAny;
+use serde_core::de::IgnoredAny;
 
 use super::blob::{self, Data, is_system};
 use super::error::{DataError, Kind};

@@ -1,6 +1,6 @@
 //! Reading a session's data.
 
-use serde::de::DeserializeOwned;
+use serde_core::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::decode::decode;

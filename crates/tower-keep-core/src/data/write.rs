@@ -1,7 +1,7 @@
 //! Changing a session's data.
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde_core::Serialize;
+use serde_core::de::DeserializeOwned;
 
 use super::blob;
 use super::decode::{Encoded, encode};

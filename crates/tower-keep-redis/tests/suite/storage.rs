@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use tower_keep_core::data::Data;
 use tower_keep_core::{
-    CommitId, Created, Limits, NewSession, Open, Opened, Secret, SessionId, SessionStore,
+    CommitId, Created, Cursor, Limits, NewSession, Open, Opened, Secret, SessionId, SessionStore,
     StoreErrorKind, Timestamp,
 };
 use tower_keep_redis::RedisStore;
@@ -256,4 +256,36 @@ async fn a_hash_that_cannot_be_read_does_not_end_a_walk() {
     }
     assert_eq!(live, BTreeSet::from([good.id]));
     assert_eq!(unreadable, BTreeSet::from([bad.id]));
+}
+
+#[tokio::test]
+async fn a_walk_ends_when_the_servers_are_others() {
+    let prefix = prefix();
+    let store = RedisStore::builder().prefix(&prefix).connect(shared_url());
+    let store = store.await.unwrap();
+    // More than a page has.
+    for _ in 0..300 {
+        store.create(&new_session()).await.unwrap();
+    }
+    let scan = store.scan().unwrap();
+    let next = scan.page(None, 1).await.unwrap().next.unwrap();
+    scan.page(Some(&next), 1).await.unwrap();
+    // Which primaries there are, and which of them is looked at.
+    for at in [0, 8] {
+        let mut other = next.as_bytes().to_vec();
+        other[at] ^= 1;
+        let error = scan.page(Some(&Cursor::new(other)), 1).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{at}");
+    }
+    // After a restart, or a failover, it is another one under the same name.
+    let server = Server::start(&[]);
+    let store = RedisStore::builder().prefix(&prefix);
+    let store = store.connect(&server.url()).await.unwrap();
+    let error = store
+        .scan()
+        .unwrap()
+        .page(Some(&next), 1)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
 }

@@ -5,16 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
-use sqlx::{ConnectOptions, Connection, MySqlPool};
+use sqlx::{ConnectOptions, Connection, MySql, MySqlPool};
 use tower_keep_core::StoreError;
 
 use super::driver::{Text, driver_error};
 use super::{Inner, MySqlStore};
+use crate::connections::{Connections, TRUSTED_FOR};
 use crate::statement::Statements;
 use crate::table::{NameError, Table};
-
-/// A connection that was idle for longer is asked whether it is still there before it is used.
-const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 /// Options of a [`MySqlStore`].
 ///
@@ -113,20 +111,21 @@ impl MySqlBuilder {
             .connect_with(quiet(options))
             .await
             .map_err(driver_error)?;
-        Ok(self.assemble(pool))
+        Ok(self.assemble(Connections::own(pool)))
     }
 
     /// A store with a pool of its own that has the options of `pool`; see [`MySqlStore::new`].
     pub fn build(self, pool: &MySqlPool) -> MySqlStore {
         let options = quiet((*pool.connect_options()).clone());
-        self.assemble(pool.options().clone().connect_lazy_with(options))
+        let own = pool.options().clone().connect_lazy_with(options);
+        self.assemble(Connections::own(own))
     }
 
-    fn assemble(self, pool: MySqlPool) -> MySqlStore {
+    fn assemble(self, connections: Connections<MySql>) -> MySqlStore {
         let schema = include_str!("schema.sql");
         let schema = schema.replace("{table}", &self.table.to_string());
         MySqlStore(Arc::new(Inner {
-            pool,
+            connections,
             table: self.table.clone(),
             statements: Statements::new::<Text>(&self.table),
             migrations: schema.replace("{name}", self.table.name()),

@@ -10,9 +10,10 @@ use std::fmt::Write as _;
 
 use sqlx::error::DatabaseError;
 use sqlx::mysql::MySqlRow;
-use sqlx::{AssertSqlSafe, MySqlConnection, MySqlPool, Row};
+use sqlx::{AssertSqlSafe, MySql, MySqlConnection, Row};
 use tower_keep_core::{SessionId, StoreError, Timestamp};
 
+use crate::connections::Connections;
 use crate::engine::{Outcome, Removed, Step};
 use crate::error::{corrupt, from_driver, unavailable};
 use crate::row::{Columns, Stored, removed};
@@ -196,7 +197,7 @@ pub(super) fn filled(sql: &str, values: &[Value]) -> String {
 /// Where a text is sent.
 pub(super) enum Via<'a> {
     /// On any connection, and again if others were in its way.
-    Pool(&'a MySqlPool),
+    Any(&'a Connections<MySql>),
     /// Of which nothing is left if others were in its way.
     Transaction(&'a mut MySqlConnection),
 }
@@ -208,7 +209,14 @@ pub(super) async fn send(via: &mut Via<'_>, text: String) -> Result<Vec<MySqlRow
     loop {
         let query = sqlx::raw_sql(AssertSqlSafe(text.clone()));
         let result = match via {
-            Via::Pool(pool) => query.fetch_all(*pool).await,
+            Via::Any(connections) => {
+                let mut taken = connections.take().await?;
+                let rows = query.fetch_all(taken.connection()).await;
+                if rows.is_ok() {
+                    taken.keep();
+                }
+                rows
+            }
             Via::Transaction(connection) => return query.fetch_all(&mut **connection).await,
         };
         match result {
@@ -293,14 +301,20 @@ fn stored(row: &MySqlRow) -> Result<Option<Stored>, StoreError> {
     (found != 0).then(|| Stored::read(row, 3)).transpose()
 }
 
-pub(super) async fn has_table(pool: &MySqlPool, sql: &Sql) -> Result<bool, StoreError> {
-    let rows = send(&mut Via::Pool(pool), sql.to_string()).await;
+pub(super) async fn has_table(
+    connections: &Connections<MySql>,
+    sql: &Sql,
+) -> Result<bool, StoreError> {
+    let rows = send(&mut Via::Any(connections), sql.to_string()).await;
     let count = rows.map_err(driver_error)?.first().map(|row| row.int(0));
     Ok(count.transpose()?.flatten() != Some(0))
 }
 
-pub(super) async fn count(pool: &MySqlPool, sql: &Sql) -> Result<[i64; 4], StoreError> {
-    let rows = send(&mut Via::Pool(pool), sql.to_string()).await;
+pub(super) async fn count(
+    connections: &Connections<MySql>,
+    sql: &Sql,
+) -> Result<[i64; 4], StoreError> {
+    let rows = send(&mut Via::Any(connections), sql.to_string()).await;
     let rows = rows.map_err(driver_error)?;
     rows.first().map_or(Ok([0; 4]), Columns::counts)
 }
@@ -308,14 +322,14 @@ pub(super) async fn count(pool: &MySqlPool, sql: &Sql) -> Result<[i64; 4], Store
 /// Looks for what is over first and then removes it by its keys, so that no more than those rows
 /// is locked.
 pub(super) async fn remove(
-    pool: &MySqlPool,
+    connections: &Connections<MySql>,
     table: &Table,
     sql: &Sql,
     limit: i64,
     keep: i64,
 ) -> Result<Vec<Removed>, StoreError> {
     let values = [Value::Int(Some(limit)), Value::Int(Some(keep))];
-    let via = &mut Via::Pool(pool);
+    let via = &mut Via::Any(connections);
     let rows = send(via, filled(sql, &values))
         .await
         .map_err(driver_error)?;
@@ -325,17 +339,17 @@ pub(super) async fn remove(
         return Ok(Vec::new());
     }
     let lock = &filled(&lock(table, &list_of(ids.iter())), &values);
-    retried(|| remove_locked(pool, table, lock.clone())).await
+    retried(|| remove_locked(connections, table, lock.clone())).await
 }
 
 /// Only who has locked a row may say that it removed it: another sweep, or a request that renews
 /// the session, may have come between.
 async fn remove_locked(
-    pool: &MySqlPool,
+    connections: &Connections<MySql>,
     table: &Table,
     lock: String,
 ) -> Result<Vec<Removed>, StoreError> {
-    let mut held = Held::new(pool.acquire().await.map_err(driver_error)?);
+    let mut held = Held::new(connections.take().await.map_err(driver_error)?);
     let via = &mut Via::Transaction(held.connection());
     let rows = send(via, lock).await.map_err(driver_error)?;
     let ids: Result<Vec<_>, _> = rows.iter().map(|row| row.id(0)).collect();

@@ -6,9 +6,10 @@ mod users;
 
 use std::sync::Arc;
 
-use sqlx::MySqlPool;
+use sqlx::{MySql, MySqlPool};
 use tower_keep_core::{SessionId, StoreError, Timestamp};
 
+use crate::connections::Connections;
 use crate::engine::{Engine, Outcome, Removed, Step};
 use crate::row::Stored;
 use crate::schema;
@@ -39,7 +40,7 @@ pub struct MySqlStore(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    pool: MySqlPool,
+    connections: Connections<MySql>,
     table: Table,
     statements: Statements,
     migrations: String,
@@ -75,9 +76,10 @@ impl MySqlStore {
     /// # Errors
     /// If the server refuses or cannot be reached.
     pub async fn migrate(&self) -> Result<(), StoreError> {
+        let mut taken = self.0.connections.take().await.map_err(driver_error)?;
         let script = sqlx::raw_sql(sqlx::AssertSqlSafe(self.0.migrations.as_str()));
         script
-            .execute(&self.0.pool)
+            .execute(taken.connection())
             .await
             .map(drop)
             .map_err(driver_error)
@@ -110,23 +112,24 @@ impl Engine for Inner {
     }
 
     async fn step(&self, step: Step) -> Result<Outcome, StoreError> {
-        driver::step(&mut Via::Pool(&self.pool), &self.statements, step).await
+        driver::step(&mut Via::Any(&self.connections), &self.statements, step).await
     }
 
     async fn read(&self, id: SessionId) -> Result<(Option<Stored>, Timestamp), StoreError> {
-        driver::read(&mut Via::Pool(&self.pool), &self.statements.look, id).await
+        driver::read(&mut Via::Any(&self.connections), &self.statements.look, id).await
     }
 
     async fn count(&self) -> Result<[i64; 4], StoreError> {
-        driver::count(&self.pool, &self.statements.count).await
+        driver::count(&self.connections, &self.statements.count).await
     }
 
     async fn has_table(&self) -> Result<bool, StoreError> {
-        driver::has_table(&self.pool, &self.statements.has_table).await
+        driver::has_table(&self.connections, &self.statements.has_table).await
     }
 
     async fn remove(&self, limit: i64, keep: i64) -> Result<Vec<Removed>, StoreError> {
-        driver::remove(&self.pool, &self.table, &self.statements.sweep, limit, keep).await
+        let sql = &self.statements.sweep;
+        driver::remove(&self.connections, &self.table, sql, limit, keep).await
     }
 }
 

@@ -41,15 +41,15 @@ struct Joining<'a> {
 
 impl Index for Inner {
     async fn list(&self, listing: Listing) -> Result<(Vec<Listed>, Timestamp), StoreError> {
-        list(&mut Via::Pool(&self.pool), listing).await
+        list(&mut Via::Any(&self.connections), listing).await
     }
 
     async fn change(&self, change: Change) -> Result<Changed, StoreError> {
         let change = &change;
         retried(|| async move {
-            let connection = self.pool.acquire().await.map_err(driver_error)?;
+            let taken = self.connections.take().await.map_err(driver_error)?;
             let mut joining = Joining {
-                held: Held::new(connection),
+                held: Held::new(taken),
                 statements: &self.statements,
             };
             let begin = begin(&self.table, change.lock);

@@ -6,18 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, PgPool};
+use sqlx::{Connection, PgPool, Postgres};
 use tokio::sync::OnceCell;
 use tower_keep_core::StoreError;
 
 use super::driver::{Text, channel, driver_error, revocation};
 use super::wakeups::{Setup, Subscriber};
 use super::{Inner, PostgresStore};
+use crate::connections::{Connections, TRUSTED_FOR};
 use crate::statement::Statements;
 use crate::table::{NameError, Table};
-
-/// A connection that was idle for longer is asked whether it is still there before it is used.
-const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 /// Options of a [`PostgresStore`].
 ///
@@ -165,13 +163,17 @@ impl PostgresBuilder {
             .connect_with(options)
             .await
             .map_err(driver_error)?;
-        let store = self.build(pool);
-        store.0.safe_pool().await?;
+        let store = self.assemble(Connections::own(pool));
+        store.0.connections().await?;
         Ok(store)
     }
 
     /// A store that uses the connections of `pool`; see [`PostgresStore::new`].
     pub fn build(self, pool: PgPool) -> PostgresStore {
+        self.assemble(Connections::of(pool))
+    }
+
+    fn assemble(self, connections: Connections<Postgres>) -> PostgresStore {
         let schema = include_str!("schema.sql");
         let schema = schema.replace("{table}", &self.table.to_string());
         let statements = Statements::new::<Text>(&self.table);
@@ -179,13 +181,13 @@ impl PostgresBuilder {
             Listen::At(options) => Some(Subscriber::new(Setup {
                 options: *options,
                 channel: channel(&self.table),
-                pool: pool.clone(),
+                connections: connections.clone(),
                 mark: statements.mark.clone(),
             })),
             Listen::AlongWithPool | Listen::Nowhere => None,
         };
         PostgresStore(Arc::new(Inner {
-            pool,
+            connections,
             verdict: OnceCell::new(),
             subscriber,
             statements,

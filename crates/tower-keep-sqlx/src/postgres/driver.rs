@@ -5,9 +5,10 @@ use std::future::Future;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
-use sqlx::{PgConnection, PgExecutor, PgPool, Postgres, Row};
+use sqlx::{PgConnection, Postgres, Row};
 use tower_keep_core::{SessionId, StoreError, Timestamp};
 
+use crate::connections::Connections;
 use crate::engine::{Outcome, Removed, Step, TRIES};
 use crate::error::{corrupt, from_driver, unavailable};
 use crate::row::{self, Columns, Listed, Stored, removed};
@@ -180,20 +181,35 @@ fn is_undone(error: &sqlx::Error) -> bool {
 }
 
 pub(super) async fn read(
-    pool: &PgPool,
+    connections: &Connections<Postgres>,
     sql: &Sql,
     id: SessionId,
 ) -> Result<(Option<Stored>, Timestamp), StoreError> {
     let id = Value::Id(id);
-    let row = repeated(|| bind(query(sql), &id).fetch_one(pool)).await?;
+    let run = async || {
+        let mut taken = connections.take().await?;
+        let row = bind(query(sql), &id).fetch_one(taken.connection()).await?;
+        taken.keep();
+        Ok(row)
+    };
+    let row = repeated(run).await?;
     let (found, now) = preamble(&row)?;
     let row = found.then(|| Stored::read(&row, 2)).transpose()?;
     Ok((row, now))
 }
 
-pub(super) async fn step(pool: &PgPool, step: Step) -> Result<Outcome, StoreError> {
+pub(super) async fn step(
+    connections: &Connections<Postgres>,
+    step: Step,
+) -> Result<Outcome, StoreError> {
     let (sql, values, reads) = parts(step);
-    let run = || values.iter().fold(query(&sql), bind).fetch_optional(pool);
+    let run = async || {
+        let mut taken = connections.take().await?;
+        let query = values.iter().fold(query(&sql), bind);
+        let row = query.fetch_optional(taken.connection()).await?;
+        taken.keep();
+        Ok(row)
+    };
     outcome(repeated(run).await?, reads)
 }
 
@@ -231,11 +247,11 @@ fn outcome(row: Option<PgRow>, reads: Reads) -> Result<Outcome, StoreError> {
 }
 
 pub(super) async fn list(
-    executor: impl PgExecutor<'_>,
+    connection: &mut PgConnection,
     listing: Listing,
 ) -> Result<(Vec<Listed>, Timestamp), StoreError> {
     let query = listing.values.iter().fold(query(&listing.sql), bind);
-    let rows = query.fetch_all(executor).await.map_err(driver_error)?;
+    let rows = query.fetch_all(connection).await.map_err(driver_error)?;
     let now = match rows.first() {
         Some(row) => preamble(row)?.1,
         None => Timestamp::from_millis(0),
@@ -244,7 +260,7 @@ pub(super) async fn list(
 }
 
 pub(super) async fn revoke(
-    executor: impl PgExecutor<'_>,
+    connection: &mut PgConnection,
     sql: &Sql,
     user: &str,
     ids: &[SessionId],
@@ -254,7 +270,7 @@ pub(super) async fn revoke(
         .map(|id| Uuid::from_bytes(*id.as_bytes()))
         .collect();
     let query = query(sql).bind(ids).bind(user.to_owned());
-    let rows = query.fetch_all(executor).await.map_err(driver_error)?;
+    let rows = query.fetch_all(connection).await.map_err(driver_error)?;
     let id = |row: &PgRow| {
         let id: Uuid = row.try_get(0).map_err(driver_error)?;
         SessionId::from_bytes(id.into_bytes()).map_err(|_| corrupt("its id is none"))
@@ -271,21 +287,45 @@ fn preamble(row: &PgRow) -> Result<(bool, Timestamp), StoreError> {
     Ok((applied, Timestamp::from_millis(now)))
 }
 
-pub(super) async fn count(pool: &PgPool, sql: &Sql) -> Result<[i64; 4], StoreError> {
-    repeated(|| query(sql).fetch_one(pool)).await?.counts()
+pub(super) async fn count(
+    connections: &Connections<Postgres>,
+    sql: &Sql,
+) -> Result<[i64; 4], StoreError> {
+    let run = async || {
+        let mut taken = connections.take().await?;
+        let row = query(sql).fetch_one(taken.connection()).await?;
+        taken.keep();
+        Ok(row)
+    };
+    repeated(run).await?.counts()
 }
 
-pub(super) async fn has_table(pool: &PgPool, sql: &Sql) -> Result<bool, StoreError> {
-    let row = repeated(|| query(sql).fetch_one(pool)).await?;
-    Ok(row.int(0)? != Some(0))
+pub(super) async fn has_table(
+    connections: &Connections<Postgres>,
+    sql: &Sql,
+) -> Result<bool, StoreError> {
+    let run = async || {
+        let mut taken = connections.take().await?;
+        let row = query(sql).fetch_one(taken.connection()).await?;
+        taken.keep();
+        Ok(row)
+    };
+    Ok(repeated(run).await?.int(0)? != Some(0))
 }
 
 pub(super) async fn remove(
-    pool: &PgPool,
+    connections: &Connections<Postgres>,
     sql: &Sql,
     limit: i64,
     keep: i64,
 ) -> Result<Vec<Removed>, StoreError> {
-    let rows = repeated(|| query(sql).bind(limit).bind(keep).fetch_all(pool)).await?;
+    let run = async || {
+        let mut taken = connections.take().await?;
+        let query = query(sql).bind(limit).bind(keep);
+        let rows = query.fetch_all(taken.connection()).await?;
+        taken.keep();
+        Ok(rows)
+    };
+    let rows = repeated(run).await?;
     removed(&rows)
 }

@@ -8,10 +8,11 @@ mod wakeups;
 
 use std::sync::Arc;
 
-use sqlx::{Executor, PgPool};
+use sqlx::{Connection, Executor, PgPool, Postgres};
 use tokio::sync::OnceCell;
 use tower_keep_core::{SessionId, StoreError, StoreErrorKind, Timestamp, Wakeups};
 
+use crate::connections::Connections;
 use crate::engine::{Engine, Outcome, Removed, Step};
 use crate::row::Stored;
 use crate::schema;
@@ -42,7 +43,7 @@ pub struct PostgresStore(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    pool: PgPool,
+    connections: Connections<Postgres>,
     /// Whether statements prepared on the pool's connections stay theirs, once that is known.
     verdict: OnceCell<Result<(), UnsafePooling>>,
     subscriber: Option<Subscriber>,
@@ -88,8 +89,10 @@ impl PostgresStore {
     /// If the server refuses or cannot be reached, or a pooler in between is not safe
     /// ([`UnsafePooling`]).
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        self.0.safe_pool().await?;
-        let mut transaction = self.0.pool.begin().await.map_err(driver_error)?;
+        let connections = self.0.connections().await?;
+        let mut taken = connections.take().await.map_err(driver_error)?;
+        let begun = taken.connection().begin().await;
+        let mut transaction = begun.map_err(driver_error)?;
         // `IF NOT EXISTS` alone does not keep two from creating the same at once.
         let lock = "SELECT pg_advisory_xact_lock(hashtext('tower-keep migrate'))";
         transaction.execute(lock).await.map_err(driver_error)?;
@@ -118,16 +121,17 @@ impl PostgresStore {
 
 impl Inner {
     /// Comes before every use of the pool, and asks the server only once.
-    async fn safe_pool(&self) -> Result<&PgPool, StoreError> {
+    async fn connections(&self) -> Result<&Connections<Postgres>, StoreError> {
         let verdict = self.verdict.get_or_try_init(|| async {
-            let limit = self.pool.options().get_acquire_timeout();
-            pooling::probe(&self.pool.connect_options(), limit).await
+            let pool = self.connections.pool();
+            let limit = pool.options().get_acquire_timeout();
+            pooling::probe(&pool.connect_options(), limit).await
         });
         let verdict = verdict.await?;
         verdict.map_err(|unsafe_pooling| {
             StoreError::new(StoreErrorKind::Unavailable, unsafe_pooling)
         })?;
-        Ok(&self.pool)
+        Ok(&self.connections)
     }
 }
 
@@ -143,24 +147,24 @@ impl Engine for Inner {
     }
 
     async fn step(&self, step: Step) -> Result<Outcome, StoreError> {
-        driver::step(self.safe_pool().await?, step).await
+        driver::step(self.connections().await?, step).await
     }
 
     async fn read(&self, id: SessionId) -> Result<(Option<Stored>, Timestamp), StoreError> {
-        driver::read(self.safe_pool().await?, &self.statements.look, id).await
+        driver::read(self.connections().await?, &self.statements.look, id).await
     }
 
     async fn count(&self) -> Result<[i64; 4], StoreError> {
-        driver::count(self.safe_pool().await?, &self.statements.count).await
+        driver::count(self.connections().await?, &self.statements.count).await
     }
 
     async fn has_table(&self) -> Result<bool, StoreError> {
-        driver::has_table(self.safe_pool().await?, &self.statements.has_table).await
+        driver::has_table(self.connections().await?, &self.statements.has_table).await
     }
 
     async fn remove(&self, limit: i64, keep: i64) -> Result<Vec<Removed>, StoreError> {
-        let pool = self.safe_pool().await?;
-        driver::remove(pool, &self.statements.sweep, limit, keep).await
+        let connections = self.connections().await?;
+        driver::remove(connections, &self.statements.sweep, limit, keep).await
     }
 }
 

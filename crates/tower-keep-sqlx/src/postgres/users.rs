@@ -30,20 +30,28 @@ struct Joining<'a> {
 
 impl Index for Inner {
     async fn list(&self, listing: Listing) -> Result<(Vec<Listed>, Timestamp), StoreError> {
-        driver::list(self.safe_pool().await?, listing).await
+        let mut taken = self
+            .connections()
+            .await?
+            .take()
+            .await
+            .map_err(driver_error)?;
+        let listed = driver::list(taken.connection(), listing).await?;
+        taken.keep();
+        Ok(listed)
     }
 
     async fn change(&self, change: Change) -> Result<Changed, StoreError> {
         let change = &change;
         retried(|| async move {
-            let connection = self
-                .safe_pool()
+            let taken = self
+                .connections()
                 .await?
-                .acquire()
+                .take()
                 .await
                 .map_err(driver_error)?;
             let mut joining = Joining {
-                held: Held::new(connection),
+                held: Held::new(taken),
                 inner: self,
             };
             let begin = sqlx::raw_sql(AssertSqlSafe(begin(change.lock)));

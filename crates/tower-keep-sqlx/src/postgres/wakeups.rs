@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::Postgres;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -20,6 +20,7 @@ use tower_keep_core::{SessionId, Wakeups};
 use tracing::{debug, warn};
 
 use super::driver;
+use crate::connections::Connections;
 use crate::engine::Step;
 use crate::statement::{Reads, Sql};
 
@@ -46,7 +47,7 @@ pub(super) struct Setup {
     pub(super) options: PgConnectOptions,
     pub(super) channel: String,
     /// For the statement that marks a record as waited for.
-    pub(super) pool: PgPool,
+    pub(super) connections: Connections<Postgres>,
     pub(super) mark: Sql,
 }
 
@@ -226,7 +227,7 @@ impl Shared {
             values: Vec::new(),
             reads: Reads::Nothing,
         };
-        let marked = driver::step(&self.setup.pool, step).await;
+        let marked = driver::step(&self.setup.connections, step).await;
         if marked.is_ok_and(|outcome| !outcome.applied) {
             self.wake(id);
         }

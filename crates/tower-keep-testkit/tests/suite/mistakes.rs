@@ -107,8 +107,9 @@ async fn every_mistake_is_found_by_its_case() {
     assert!(missed.is_empty(), "not found: {missed:#?}");
 }
 
-/// Mistakes of walks, which are in no sequence, and those that need two callers at once, a sweep with a small limit, or a retry, a touch or a
-/// refusal at just the right moment, which not every seed brings.
+/// Mistakes of walks, which are in no sequence, and those that need two callers at once, a sweep
+/// with a small limit, or a retry, a touch or a refusal at just the right moment, which not every
+/// seed brings.
 const OTHERS: &[Mistake] = &[
     Mistake::CasRaces,
     Mistake::NoLimit,

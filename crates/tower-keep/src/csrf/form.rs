@@ -9,6 +9,7 @@ use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http_body::Body;
+use percent_encoding::percent_decode;
 
 use super::refusal::CsrfRefusal;
 
@@ -25,13 +26,24 @@ pub(super) fn in_headers(headers: &HeaderMap) -> Option<Cow<'_, str>> {
     Some(String::from_utf8_lossy(given.next()?.as_bytes()))
 }
 
-pub(super) fn in_form(form: &[u8]) -> Option<Cow<'_, str>> {
+pub(super) fn in_form(form: &[u8]) -> Option<String> {
     let given = |name: &&str| {
-        let mut fields = form_urlencoded::parse(form);
-        let found = fields.find(|(field, value)| field == name && !value.is_empty());
-        found.map(|(_, value)| value)
+        let mut fields = form.split(|byte| *byte == b'&').map(|field| {
+            let end = field.iter().position(|byte| *byte == b'=');
+            let (field, value) = field.split_at(end.unwrap_or(field.len()));
+            (field, value.get(1..).unwrap_or_default())
+        });
+        let found = fields.find(|(field, value)| !value.is_empty() && decoded(field) == *name);
+        found.map(|(_, value)| decoded(value))
     };
     FIELDS.iter().find_map(given)
+}
+
+/// As the URL standard has it; a plus that is meant as one is encoded.
+fn decoded(part: &[u8]) -> String {
+    let space = |byte: &u8| if *byte == b'+' { b' ' } else { *byte };
+    let spaced: Vec<_> = part.iter().map(space).collect();
+    percent_decode(&spaced).decode_utf8_lossy().into_owned()
 }
 
 /// Whether the body has fields in the form in which browsers send them.
@@ -90,6 +102,8 @@ mod tests {
             ("_token=&_csrf=a", Some("a")),
             ("_token=&_token=a", Some("a")),
             ("%5Ftoken=a%2Bb", Some("a+b")),
+            ("_token=a+b=c%", Some("a b=c%")),
+            ("_token=%ff", Some("\u{fffd}")),
             ("_token=", None),
             ("_token", None),
             ("token=a&_Token=a&x_token=a", None),

@@ -1,5 +1,6 @@
 //! The service that checks requests before another gets them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -77,13 +78,13 @@ where
     let (parts, mut body) = request.into_parts();
     let head = RequestHead::from(&parts);
     let refuse = |refusal| rules.answer(refusal, &head);
-    let form;
     let given = match form::in_headers(&parts.headers) {
         Some(given) => Some(given),
         None if form::is_form(&parts.headers) => {
-            form = form::whole(body, rules.max_body).await.map_err(refuse)?;
-            body = B::from(form.clone());
-            form::in_form(&form)
+            let form = form::whole(body, rules.max_body).await.map_err(refuse)?;
+            let given = form::in_form(&form);
+            body = B::from(form);
+            given.map(Cow::Owned)
         }
         None => None,
     };

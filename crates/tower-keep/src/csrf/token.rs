@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use subtle::ConstantTimeEq;
+use ctutils::CtEq;
 use tower_keep_core::{StoreError, StoreErrorKind};
 
 use crate::error::Error;

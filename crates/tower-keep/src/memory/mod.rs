@@ -1,7 +1,11 @@
 //! Sessions in this process's memory.
 
+mod index;
+mod records;
 mod scan;
 mod shard;
+mod slab;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod users;
@@ -19,6 +23,7 @@ use tower_keep_core::{
 };
 
 use shard::{Shard, Shards};
+use sweep::Round;
 use users::{After, Index};
 
 /// Sessions in this process's memory: fast, bounded if asked, gone with the process.
@@ -160,35 +165,9 @@ impl Inner {
             }
             *last = Some(now);
         }
-        self.sweep(Sweep::default()).removed() > 0
-    }
-
-    fn sweep(&self, sweep: Sweep) -> Swept {
-        let (mut all, mut left) = (Swept::default(), sweep.limit);
-        for shard in self.shards.iter_from(self.swept.load(Ordering::Relaxed)) {
-            let limited = Sweep {
-                limit: left,
-                ..sweep
-            };
-            let mut after = After::default();
-            let swept = shard.step(&mut after, |s| s.sweep(limited, self.clock.now()));
-            self.follow(after);
-            left -= self.forget(&swept);
-            all.expired.extend(swept.expired);
-            all.tombstones += swept.tombstones;
-            all.more = swept.more;
-            if swept.more {
-                break;
-            }
-            self.swept.fetch_add(1, Ordering::Relaxed);
-        }
-        all
-    }
-
-    fn forget(&self, swept: &Swept) -> usize {
-        let removed = swept.removed();
-        self.len.fetch_sub(removed, Ordering::Relaxed);
-        removed
+        let mut round = Round::new(self, Sweep::default());
+        while round.step() {}
+        round.swept().removed() > 0
     }
 }
 
@@ -244,7 +223,7 @@ impl SessionStore for MemoryStore {
     ) -> Result<bool, StoreError> {
         let inner = &*self.0;
         let swap = |shard: &mut Shard| {
-            let found = shard.look(id).map(|(_, revision)| revision);
+            let found = shard.revision(id);
             let fits = match expect {
                 Expect::Absent => found.is_none(),
                 Expect::Revision(revision) => found == Some(revision),
@@ -262,7 +241,13 @@ impl SessionStore for MemoryStore {
     }
 
     async fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreError> {
-        Ok(self.0.sweep(sweep))
+        let mut round = Round::new(&self.0, sweep);
+        while round.step() {
+            if round.is_tired() {
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(round.swept())
     }
 
     fn name(&self) -> &'static str {
@@ -308,6 +293,8 @@ impl SessionStore for MemoryStore {
         for shard in inner.shards.iter() {
             let now = inner.clock.now();
             shard.step(&mut After::default(), |s| s.count(&mut stats, now));
+            // It has looked at every record of the shard.
+            tokio::task::yield_now().await;
         }
         Ok(Some(stats))
     }

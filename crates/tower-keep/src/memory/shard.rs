@@ -11,14 +11,15 @@ use std::time::Duration;
 
 use tower_keep_core::data::{Data, Patch};
 use tower_keep_core::{
-    Clock, Created, Finish, Finished, LocalOpened, NewSession, Op, Open, Opened, Owner, Record,
-    Revision, SessionId, Stats, Sweep, Swept, Timestamp, Turn, TurnState, View,
+    Clock, Created, Finish, Finished, LocalOpened, NewSession, Open, Opened, Owner, Record,
+    Revision, SessionId, Slim, Stats, Sweep, Timestamp, Turn, TurnState, View,
 };
 
+use super::records::{Next, Records};
 use super::users::After;
 
 /// Enough that threads seldom meet; a power of two.
-const SHARDS: usize = 64;
+pub(super) const SHARDS: usize = 64;
 
 /// Ids are random where it counts, so hashing them again would be a waste.
 #[derive(Default)]
@@ -40,19 +41,12 @@ impl Hasher for IdHasher {
     }
 }
 
-type IdMap<T> = HashMap<SessionId, T, BuildHasherDefault<IdHasher>>;
-
 #[derive(Default)]
 pub(super) struct Shard {
-    records: IdMap<Entry>,
-    queues: IdMap<VecDeque<Queued>>,
+    records: Records,
+    queues: HashMap<SessionId, VecDeque<Queued>, BuildHasherDefault<IdHasher>>,
     /// What is to be done as soon as the mutex is free.
     after: After,
-}
-
-struct Entry {
-    record: Record,
-    revision: u64,
 }
 
 struct Queued {
@@ -79,7 +73,7 @@ fn index_of(id: SessionId) -> usize {
 
 impl Shards {
     pub(super) fn of(&self, id: SessionId) -> &SharedShard {
-        &self.0[index_of(id)]
+        self.at(index_of(id))
     }
 
     /// All from that of this session on; without one, all.
@@ -91,9 +85,9 @@ impl Shards {
         self.0.iter()
     }
 
-    /// All of them once, beginning with the one at `start` modulo their number.
-    pub(super) fn iter_from(&self, start: usize) -> impl Iterator<Item = &SharedShard> {
-        self.0.iter().cycle().skip(start % SHARDS).take(SHARDS)
+    /// The one with this number, modulo how many there are.
+    pub(super) fn at(&self, number: usize) -> &SharedShard {
+        &self.0[number % SHARDS]
     }
 }
 
@@ -104,16 +98,21 @@ impl SharedShard {
         // half-made change.
         let mut shard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = step(&mut shard);
-        after.wake.append(&mut shard.after.wake);
-        after.left.append(&mut shard.after.left);
+        if !shard.after.is_empty() {
+            after.append(&mut shard.after);
+        }
         answer
     }
 }
 
 impl Shard {
     pub(super) fn look(&self, id: SessionId) -> Option<(Record, Revision)> {
-        let entry = self.records.get(&id)?;
-        Some((entry.record.clone(), Revision(entry.revision)))
+        let slim = self.records.get(id)?;
+        Some((slim.record(), slim.revision()))
+    }
+
+    pub(super) fn revision(&self, id: SessionId) -> Option<Revision> {
+        self.records.get(id).map(Slim::revision)
     }
 
     /// The session, if it is alive and this user's; with its data if asked.
@@ -124,22 +123,18 @@ impl Shard {
         data: bool,
         now: Timestamp,
     ) -> Option<View> {
-        let record = &self.records.get(&id)?.record;
+        let record = self.records.get(id)?.record();
         let theirs = record.head.user.as_deref() == Some(user);
         let live = record.gone_at.is_none() && !record.head.is_expired(now);
         (theirs && live).then(|| View {
-            head: record.head.clone(),
-            data: if data {
-                record.data.clone()
-            } else {
-                Data::default()
-            },
+            head: record.head,
+            data: if data { record.data } else { Data::default() },
             now,
         })
     }
 
     pub(super) fn ids(&self) -> Vec<SessionId> {
-        self.records.keys().copied().collect()
+        self.records.iter().map(Slim::id).collect()
     }
 
     /// The live sessions with larger ids than `behind`, by their ids, at most so many.
@@ -149,23 +144,28 @@ impl Shard {
         limit: usize,
         now: Timestamp,
     ) -> Vec<View> {
-        let records = self.records.values().map(|entry| &entry.record);
-        let mut live: Vec<_> = records
-            .filter(|record| behind.is_none_or(|behind| record.head.id > behind))
-            .filter(|record| record.gone_at.is_none() && !record.head.is_expired(now))
+        let mut live: Vec<_> = self
+            .records
+            .iter()
+            .filter(|slim| behind.is_none_or(|behind| slim.id() > behind))
+            .filter(|slim| slim.is_live(now))
             .collect();
-        live.sort_unstable_by_key(|record| record.head.id);
-        let view = |record: &Record| View {
-            head: record.head.clone(),
+        if live.len() > limit {
+            live.select_nth_unstable_by_key(limit, |slim| slim.id());
+            live.truncate(limit);
+        }
+        live.sort_unstable_by_key(|slim| slim.id());
+        let view = |slim: &Slim| View {
+            head: slim.head(),
             data: Data::default(),
             now,
         };
-        live.into_iter().take(limit).map(view).collect()
+        live.into_iter().map(view).collect()
     }
 
     pub(super) fn count(&self, stats: &mut Stats, now: Timestamp) {
-        let records = self.records.values();
-        records.for_each(|entry| stats.count(&entry.record, now));
+        let records = self.records.iter();
+        records.for_each(|slim| stats.count(&slim.record(), now));
     }
 
     pub(super) fn waiting(&self, id: SessionId) -> usize {
@@ -175,25 +175,27 @@ impl Shard {
     /// Puts a record in place, new or not.
     pub(super) fn insert(&mut self, record: Record, now: Timestamp) {
         let id = record.head.id;
-        let user = record.head.user.clone();
-        let revision = self.records.get(&id).map_or(1, |e| e.revision + 1);
-        let old = self.records.insert(id, Entry { record, revision });
-        if let Some(left) = old.and_then(|old| old.record.head.user)
-            && Some(&left) != user.as_ref()
-        {
-            self.after.left.push((left, id));
+        match self.records.get_mut(id) {
+            None => self.records.insert(Slim::new(record)),
+            Some(slim) => {
+                let left = slim
+                    .user()
+                    .filter(|user| Some(*user) != record.head.user.as_ref());
+                self.after.left.extend(left.map(|user| (user.clone(), id)));
+                slim.change(|old| (*old = record, true));
+            }
         }
         self.advance(id, now);
     }
 
     /// The answer to a creation under an id that is taken.
     pub(super) fn meet(&self, new: &NewSession, now: Timestamp) -> Option<Created> {
-        let entry = self.records.get(&new.id)?;
-        Some(entry.record.meet_create(new.commit, now))
+        let slim = self.records.get(new.id)?;
+        Some(slim.record().meet_create(new.commit, now))
     }
 
     pub(super) fn open(&mut self, open: &Open, clock: &dyn Clock) -> Opened {
-        let Some(entry) = self.records.get_mut(&open.id) else {
+        let Some(slim) = self.records.get_mut(open.id) else {
             return Opened::Absent;
         };
         let now = clock.now();
@@ -202,10 +204,10 @@ impl Shard {
             self.advance(open.id, now);
             return self
                 .records
-                .get_mut(&open.id)
-                .map_or(Opened::Absent, |e| e.open(open, now));
+                .get_mut(open.id)
+                .map_or(Opened::Absent, |slim| slim.open(open, now));
         }
-        entry.open(open, now)
+        slim.open(open, now)
     }
 
     pub(super) fn acquire(
@@ -253,12 +255,11 @@ impl Shard {
     }
 
     fn release(&mut self, id: SessionId, owner: Option<Owner>, now: Timestamp) {
-        let Some(entry) = self.records.get_mut(&id) else {
+        let Some(slim) = self.records.get_mut(id) else {
             return;
         };
-        if entry.record.lease.map(|lease| lease.owner) == owner {
-            entry.revision += 1;
-            entry.record.lease = None;
+        if slim.lease().map(|lease| lease.owner) == owner {
+            slim.change(|record| (record.lease = None, true));
             self.advance(id, now);
         }
     }
@@ -266,7 +267,7 @@ impl Shard {
     pub(super) fn expire_lease(&mut self, id: SessionId, clock: &dyn Clock) -> Option<Duration> {
         let now = clock.now();
         self.advance(id, now);
-        let lease = self.records.get(&id)?.record.lease?;
+        let lease = self.records.get(id)?.lease()?;
         Some(lease.until.since(now))
     }
 
@@ -278,24 +279,18 @@ impl Shard {
         by_queue: bool,
         clock: &dyn Clock,
     ) -> Finished {
-        let Some(entry) = self.records.get_mut(&finish.id) else {
+        let Some(slim) = self.records.get_mut(finish.id) else {
             return Finished::Gone;
         };
         let now = clock.now();
-        let user = finish
-            .changes_user()
-            .then(|| entry.record.head.user.clone());
-        let (mut finished, changed) = entry.record.finish(finish, now);
+        let user = finish.changes_user().then(|| slim.user().cloned());
+        let (mut finished, changed) = slim.finish(finish, patch, now);
         if changed {
-            entry.revision += 1;
             if let Some(Some(user)) = user {
                 self.after.left.push((user, finish.id));
             }
             if by_queue {
-                entry.record.lease = None;
-            }
-            if matches!(finish.op, Op::Put(_)) && !patch.is_empty() {
-                entry.record.data.apply(patch);
+                slim.unlock();
             }
         }
         if self.queues.contains_key(&finish.id) {
@@ -314,58 +309,52 @@ impl Shard {
         lease: Duration,
         clock: &dyn Clock,
     ) -> bool {
-        let Some(entry) = self.records.get_mut(&id) else {
+        let Some(slim) = self.records.get_mut(id) else {
             return false;
         };
-        let renewed = entry.record.renew(owner, lease, clock.now());
-        entry.revision += u64::from(renewed);
-        renewed
+        let now = clock.now();
+        slim.change(|record| {
+            let renewed = record.renew(owner, lease, now);
+            (renewed, renewed)
+        })
     }
 
     /// `of`: only if it belongs to this user.
     pub(super) fn destroy(&mut self, id: SessionId, of: Option<&str>, clock: &dyn Clock) -> bool {
-        let Some(entry) = self.records.get_mut(&id) else {
+        let Some(slim) = self.records.get_mut(id) else {
             return false;
         };
-        let user = entry.record.head.user.clone();
+        let user = slim.user().cloned();
         if of.is_some() && of != user.as_deref() {
             return false;
         }
         let now = clock.now();
-        let destroyed = entry.record.destroy(now);
+        let destroyed = slim.change(|record| {
+            let destroyed = record.destroy(now);
+            (destroyed, destroyed)
+        });
         if let Some(user) = user.filter(|_| destroyed) {
             self.after.left.push((user, id));
         }
-        entry.revision += u64::from(destroyed);
         self.advance(id, now);
         destroyed
     }
 
-    pub(super) fn sweep(&mut self, sweep: Sweep, now: Timestamp) -> Swept {
-        let mut swept = Swept::default();
-        let left = &mut self.after.left;
-        self.records.retain(|id, entry| {
-            if !entry.record.is_sweepable(now, sweep.keep_tombstones) {
-                return true;
-            }
-            if swept.removed() == sweep.limit {
-                swept.more = true;
-                return true;
-            }
-            match entry.record.gone_at {
-                Some(_) => swept.tombstones += 1,
-                None => swept.expired.push(*id),
-            }
-            left.extend(entry.record.head.user.take().map(|user| (user, *id)));
-            false
-        });
+    /// One step of a sweep, as [`Records::sweep`].
+    pub(super) fn sweep(
+        &mut self,
+        from: u32,
+        sweep: Sweep,
+        now: Timestamp,
+        removed: &mut Vec<Slim>,
+    ) -> Next {
+        let next = self.records.sweep(from, sweep, now, removed);
         if !self.queues.is_empty() {
-            let orphans: Vec<_> = self.queues.keys().copied().collect();
-            for id in orphans {
-                self.advance(id, now);
+            for slim in removed {
+                self.advance(slim.id(), now);
             }
         }
-        swept
+        next
     }
 
     /// Gives a free lease to the first in the queue who may still have it, and refuses those in
@@ -379,8 +368,8 @@ impl Shard {
                 age: now.since(queued.arrived),
                 ..*queued.turn.open()
             };
-            let opened = match self.records.get_mut(&id) {
-                Some(entry) => entry.open(&open, now),
+            let opened = match self.records.get_mut(id) {
+                Some(slim) => slim.open(&open, now),
                 None => Opened::Absent,
             };
             let granted = matches!(opened, Opened::Granted(_));
@@ -399,10 +388,10 @@ impl Shard {
                 // It went away between its turn and this step, which `leave` rules out; the lease
                 // just taken for it passes to the next.
                 Err(_) => {
-                    if let Some(entry) = self.records.get_mut(&id)
+                    if let Some(slim) = self.records.get_mut(id)
                         && granted
                     {
-                        entry.record.lease = None;
+                        slim.unlock();
                     }
                 }
             }
@@ -410,13 +399,5 @@ impl Shard {
         if queue.is_empty() {
             self.queues.remove(&id);
         }
-    }
-}
-
-impl Entry {
-    fn open(&mut self, open: &Open, now: Timestamp) -> Opened {
-        let (opened, changed) = self.record.open(open, now);
-        self.revision += u64::from(changed);
-        opened
     }
 }

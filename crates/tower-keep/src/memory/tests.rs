@@ -3,6 +3,7 @@
 mod capacity;
 mod queue;
 mod stress;
+mod sweep;
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};

@@ -113,12 +113,27 @@ pub(super) struct After {
     pub(super) left: Vec<(Arc<str>, SessionId)>,
 }
 
+impl After {
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.wake.is_empty() && self.left.is_empty()
+    }
+
+    #[cold]
+    pub(super) fn append(&mut self, other: &mut Self) {
+        self.wake.append(&mut other.wake);
+        self.left.append(&mut other.left);
+    }
+}
+
 impl Inner {
     /// Takes a step on a session's shard, and does what follows from it.
     pub(super) fn step<T>(&self, id: SessionId, step: impl FnOnce(&mut Shard) -> T) -> T {
         let mut after = After::default();
         let answer = self.shards.of(id).step(&mut after, step);
-        self.follow(after);
+        if !after.is_empty() {
+            self.follow(after);
+        }
         answer
     }
 

@@ -6,8 +6,8 @@ mod write;
 use std::fmt;
 use std::ops::Deref;
 
-use serde::Serialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_core::Serialize;
+use serde_core::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 use tower_keep_core::data::{DataError, Edit, Literal};
 
