@@ -75,6 +75,8 @@ pub struct StoreConfig {
     #[serde(default, deserialize_with = "codec")]
     pub(crate) codec: Option<Codec>,
     pub(crate) capacity: Option<usize>,
+    #[serde(skip)]
+    pub(crate) existing: bool,
 }
 
 impl StoreConfig {
@@ -91,6 +93,7 @@ impl StoreConfig {
             max_data: None,
             codec: None,
             capacity: None,
+            existing: false,
         }
     }
 
@@ -149,6 +152,14 @@ impl StoreConfig {
         self
     }
 
+    /// Whether to open only what is there: a directory or file that is missing is an error
+    /// ([`ConnectError::NotThere`]) and is not made, and neither is a table. For tools, which should
+    /// not make a store of a mistyped path. Default no. Not an option of files and the environment.
+    pub fn existing(mut self, existing: bool) -> Self {
+        self.existing = existing;
+        self
+    }
+
     /// The URL as people may see it: without user, password and parameters.
     #[must_use]
     pub fn shown_url(&self) -> String {
@@ -161,13 +172,51 @@ impl StoreConfig {
     /// [`ConnectError::Store`] if the store cannot be opened or reached; the others if the
     /// configuration is wrong.
     pub async fn connect(&self) -> Result<DynStore, ConnectError> {
+        crate::stores::open(self.target()?, self).await
+    }
+
+    /// Brings the schema of an SQL database up to date, as connecting does unless
+    /// [`migrate`](Self::migrate) is off, and tells from which version to which. `None` for a store
+    /// that has no schema.
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tower_keep_connect::{StoreConfig, Upgrade};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// let file = dir.path().join("sessions.db");
+    /// let config = StoreConfig::new(format!("sqlite:{}", file.display()));
+    /// assert_eq!(config.upgrade().await?, Some(Upgrade { from: 0, to: 1 }));
+    /// assert_eq!(config.upgrade().await?, Some(Upgrade { from: 1, to: 1 }));
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "sqlite"))]
+    /// # fn main() {}
+    /// ```
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn upgrade(&self) -> Result<Option<Upgrade>, ConnectError> {
+        crate::stores::upgrade(self.target()?, self).await
+    }
+
+    /// The URL's parts, if all options that are set mean something to its store.
+    fn target(&self) -> Result<Target<'_>, ConnectError> {
         let target = Target::of(&self.url)?;
         let supported = target.kind.options();
         if let Some(option) = self.options().find(|option| !supported.contains(option)) {
             let scheme = target.scheme;
             return Err(ConnectError::UnsupportedOption { scheme, option });
         }
-        crate::stores::open(target, self).await
+        Ok(target)
+    }
+
+    /// Whether connecting makes tables.
+    #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn makes_tables(&self) -> bool {
+        !self.existing && self.migrate.unwrap_or(true)
     }
 
     /// Those that are set.
@@ -201,8 +250,19 @@ impl fmt::Debug for StoreConfig {
             .field("max_data", &self.max_data)
             .field("codec", &self.codec)
             .field("capacity", &self.capacity)
+            .field("existing", &self.existing)
             .finish()
     }
+}
+
+/// What [`StoreConfig::upgrade`] did: versions of the schema, 0 for none. Nothing was to do where
+/// they are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Upgrade {
+    /// The version that was there.
+    pub from: u32,
+    /// The version that is there now.
+    pub to: u32,
 }
 
 fn codec<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Codec>, D::Error> {

@@ -1,5 +1,7 @@
 //! Why there is no store.
 
+use std::path::PathBuf;
+
 use tower_keep::{ConfigError, StoreError};
 
 use crate::scheme::known;
@@ -88,6 +90,15 @@ pub enum ConnectError {
         driver: &'static str,
         /// The scheme of the URL.
         scheme: &'static str,
+    },
+    /// Only a store that exists was to be opened ([`StoreConfig::existing`](crate::StoreConfig::existing)),
+    /// and there is none.
+    #[error("there is no `{scheme}:` store at {}", path.display())]
+    NotThere {
+        /// The scheme.
+        scheme: &'static str,
+        /// Where it was looked for.
+        path: PathBuf,
     },
     /// The store cannot be opened or reached, or its table not be made; the source says why.
     #[error("the `{scheme}:` store cannot be opened")]

@@ -24,7 +24,7 @@ mod vars;
 
 use tower_keep::DynStore;
 
-pub use config::StoreConfig;
+pub use config::{StoreConfig, Upgrade};
 pub use error::ConnectError;
 pub use session::Config;
 

@@ -157,6 +157,15 @@ impl<'a> Target<'a> {
         ConnectError::InvalidUrl { scheme, problem }
     }
 
+    #[cfg_attr(
+        not(any(feature = "file", feature = "sqlite")),
+        allow(dead_code, reason = "only stores in files have a path")
+    )]
+    pub(crate) fn not_there(&self, path: &str) -> ConnectError {
+        let (scheme, path) = (self.scheme, path.into());
+        ConnectError::NotThere { scheme, path }
+    }
+
     pub(crate) fn failed(&self, source: StoreError) -> ConnectError {
         let scheme = self.scheme;
         ConnectError::Store { scheme, source }

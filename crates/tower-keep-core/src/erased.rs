@@ -10,6 +10,7 @@ use crate::error::StoreError;
 use crate::id::SessionId;
 use crate::local::LocalStore;
 use crate::record::{NewSession, Record};
+use crate::scan::Scan;
 use crate::store::{
     Created, Expect, Finish, Finished, Looked, Open, Opened, Scope, SessionStore, Stats, Sweep,
     Swept, Wakeups,
@@ -35,6 +36,7 @@ trait Erased: Send + Sync {
     fn stats(&self) -> Boxed<'_, Option<Stats>>;
     fn wakeups(&self) -> Option<&dyn Wakeups>;
     fn users(&self) -> Option<&dyn Users>;
+    fn scan(&self) -> Option<&dyn Scan>;
     fn local(&self) -> Option<&dyn LocalStore>;
 }
 
@@ -80,6 +82,9 @@ impl<S: SessionStore> Erased for S {
     }
     fn users(&self) -> Option<&dyn Users> {
         SessionStore::users(self)
+    }
+    fn scan(&self) -> Option<&dyn Scan> {
+        SessionStore::scan(self)
     }
     fn local(&self) -> Option<&dyn LocalStore> {
         SessionStore::local(self)
@@ -163,6 +168,9 @@ macro_rules! pass_on {
         }
         fn users(&$this) -> Option<&dyn Users> {
             $inner.users()
+        }
+        fn scan(&$this) -> Option<&dyn Scan> {
+            $inner.scan()
         }
         fn local(&$this) -> Option<&dyn LocalStore> {
             $inner.local()

@@ -22,6 +22,7 @@ mod local;
 mod provided;
 mod record;
 mod rules;
+mod scan;
 mod slim;
 mod store;
 mod time;
@@ -34,6 +35,7 @@ pub use error::{BoxError, StoreError, StoreErrorKind};
 pub use id::{ParseIdError, SessionId};
 pub use local::{LocalOpened, LocalStore, Turn, TurnState};
 pub use record::{Client, Commits, Head, HeadChange, Lease, Limits, NewSession, Record};
+pub use scan::{Cursor, Scan, ScanFuture, ScanPage};
 pub use slim::Slim;
 pub use store::{
     Created, Expect, Finish, Finished, Looked, Op, Open, Opened, Put, Revision, Scope,

@@ -12,6 +12,7 @@ use crate::id::SessionId;
 use crate::local::LocalStore;
 use crate::provided;
 use crate::record::{Head, HeadChange, NewSession, Record};
+use crate::scan::Scan;
 use crate::time::Timestamp;
 use crate::token::SecretHash;
 use crate::unique::{CommitId, Owner};
@@ -420,6 +421,11 @@ pub trait SessionStore: Send + Sync + 'static {
 
     /// The ability to find the sessions of a user.
     fn users(&self) -> Option<&dyn Users> {
+        None
+    }
+
+    /// The ability to be walked over.
+    fn scan(&self) -> Option<&dyn Scan> {
         None
     }
 

@@ -3,6 +3,7 @@
 
 mod error;
 mod file;
+mod scan;
 mod shard;
 mod steps;
 mod store;

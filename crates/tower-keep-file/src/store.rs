@@ -12,8 +12,8 @@ use tokio::sync::Mutex;
 use tower_keep_core::data::Codec;
 use tower_keep_core::{
     Clock, Created, Expect, Finish, Finished, Looked, NewSession, Open, Opened, Owner, Record,
-    Scope, SessionId, SessionStore, Stats, StoreError, StoreErrorKind, Sweep, Swept, SystemClock,
-    UserPage, Users, UsersFuture, View,
+    Scan, Scope, SessionId, SessionStore, Stats, StoreError, StoreErrorKind, Sweep, Swept,
+    SystemClock, UserPage, Users, UsersFuture, View,
 };
 
 use crate::error::FileError;
@@ -107,7 +107,7 @@ impl FileStore {
     }
 
     /// Runs a step on a thread that may block. If the future is dropped, the step goes on.
-    async fn blocking<A: Send + 'static>(
+    pub(crate) async fn blocking<A: Send + 'static>(
         &self,
         step: impl FnOnce(&Steps) -> Result<A, StoreError> + Send + 'static,
     ) -> Result<A, StoreError> {
@@ -319,6 +319,10 @@ impl SessionStore for FileStore {
     }
 
     fn users(&self) -> Option<&dyn Users> {
+        Some(self)
+    }
+
+    fn scan(&self) -> Option<&dyn Scan> {
         Some(self)
     }
 }

@@ -92,7 +92,9 @@ impl Steps {
 }
 
 /// The sessions whose files are in this directory.
-fn ids(shard: &Shard) -> Result<impl Iterator<Item = Result<SessionId, FileError>>, FileError> {
+pub(crate) fn ids(
+    shard: &Shard,
+) -> Result<impl Iterator<Item = Result<SessionId, FileError>>, FileError> {
     let cannot = |error| FileError::io("list", shard.path())(error);
     let entries = fs::read_dir(shard.path()).map_err(cannot)?;
     Ok(

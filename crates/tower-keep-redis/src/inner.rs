@@ -13,7 +13,7 @@ use tower_keep_core::{SessionId, StoreError};
 
 use crate::confirmation::Confirmation;
 use crate::error::{from_redis, timed_out, unexpected};
-use crate::link::Link;
+use crate::link::{Link, Node};
 use crate::script::{Reply, Script, Scripts};
 
 pub(crate) struct Inner {
@@ -162,15 +162,43 @@ impl Inner {
         std::str::from_utf8(id).ok()?.parse().ok()
     }
 
-    /// One page of the keys from `cursor` on, and where the next one begins; zero at the end.
-    pub(crate) async fn page(&self, cursor: u64) -> Result<(u64, Vec<Vec<u8>>), StoreError> {
-        let mut cmd = redis::cmd("SCAN");
+    /// One page of a server's keys from `cursor` on, of about `count`.
+    pub(crate) async fn page(
+        &self,
+        node: &Node,
+        cursor: u64,
+        count: usize,
+    ) -> Result<Page, StoreError> {
         let pattern = format!("{}{{*}}", escape(&self.prefix));
-        cmd.arg(cursor).arg("MATCH").arg(pattern);
-        cmd.arg("COUNT").arg(1_000);
-        self.in_time(async { Ok(redis::from_redis_value(self.link.run(&cmd).await?)?) })
-            .await
+        let mut both = redis::pipe();
+        both.cmd("INFO").arg("server");
+        both.cmd("SCAN").arg(cursor).arg("MATCH").arg(pattern);
+        both.arg("COUNT").arg(count);
+        let page = async {
+            let replies = self.link.run_both_on(node, both).await?;
+            let replies = redis::from_redis_value(Value::Array(replies))?;
+            let (info, (next, keys)): (String, _) = replies;
+            let run = run_of(&info).to_owned();
+            Ok(Page { run, next, keys })
+        };
+        self.in_time(page).await
     }
+}
+
+/// Some of a server's keys.
+pub(crate) struct Page {
+    /// Which run of which server this is: the next one has another order of the keys.
+    pub(crate) run: String,
+    /// Where the next page begins; zero at the end.
+    pub(crate) next: u64,
+    pub(crate) keys: Vec<Vec<u8>>,
+}
+
+/// The run of the server described by `INFO server`. Empty where something else speaks Redis.
+fn run_of(info: &str) -> &str {
+    let mut lines = info.lines();
+    let run = lines.find_map(|line| line.strip_prefix("run_id:"));
+    run.unwrap_or_default()
 }
 
 fn is_unknown_script(error: &RedisError) -> bool {

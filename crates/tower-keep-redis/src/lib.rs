@@ -47,7 +47,8 @@
 //! application with access control needs `EVALSHA`, `EVAL`, `TIME`, `HGET`, `HMGET`, `HSET`,
 //! `HDEL`, `PEXPIREAT`, `ZADD`, `ZREM`, `ZSCORE`, `ZRANGE`, `ZREVRANGE`, `ZREMRANGEBYSCORE`,
 //! `PUBLISH`, `SUBSCRIBE` and `PING`, on keys and channels with the prefix; under Sentinel also
-//! `ROLE`, and the account on the sentinels `SENTINEL MASTERS` and `ROLE`.
+//! `ROLE`, and the account on the sentinels `SENTINEL MASTERS` and `ROLE`. Who walks over the store,
+//! counts what is in it or has it swept needs `SCAN` and `INFO`.
 //!
 //! # Features
 //!
@@ -71,6 +72,7 @@ mod error;
 mod format;
 mod inner;
 mod link;
+mod scan;
 mod script;
 #[cfg(feature = "sentinel")]
 mod sentinel;

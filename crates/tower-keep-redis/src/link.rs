@@ -1,5 +1,9 @@
 //! The connections, of every kind.
 
+use std::fmt;
+
+#[cfg(feature = "cluster")]
+use redis::ErrorKind;
 use redis::aio::{ConnectionLike, ConnectionManager};
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 use tokio::time::Instant;
@@ -17,15 +21,82 @@ pub(crate) enum Link {
     Cluster(redis::cluster_async::ClusterConnection),
 }
 
-impl Link {
-    /// Whether all keys are on one server, which can then be asked for all of them.
-    pub(crate) const fn is_one_server(&self) -> bool {
+/// A server of those that have the keys.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Node {
+    /// The one that has all of them.
+    Only,
+    /// A primary of a cluster.
+    #[cfg(feature = "cluster")]
+    At { host: String, port: u16 },
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Single(_) => true,
-            #[cfg(feature = "sentinel")]
-            Self::Sentinel(_) => true,
+            Self::Only => f.write_str("the server"),
             #[cfg(feature = "cluster")]
-            Self::Cluster(_) => false,
+            Self::At { host, port } => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+#[cfg(feature = "cluster")]
+impl Node {
+    /// As the driver writes an address.
+    fn at(address: &Value) -> Option<Self> {
+        let address: String = redis::from_redis_value_ref(address).ok()?;
+        let (host, port) = address.rsplit_once(':')?;
+        Some(Self::At {
+            host: host.to_owned(),
+            port: port.parse().ok()?,
+        })
+    }
+}
+
+impl Link {
+    /// The servers that have the keys, in an order of their own.
+    #[cfg_attr(
+        not(feature = "cluster"),
+        allow(clippy::unused_async, reason = "only a cluster is asked")
+    )]
+    pub(crate) async fn nodes(&self) -> RedisResult<Vec<Node>> {
+        match self {
+            #[cfg(feature = "cluster")]
+            Self::Cluster(cluster) => {
+                use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
+                let all = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
+                let replies = cluster
+                    .clone()
+                    .route_command(redis::cmd("PING"), all)
+                    .await?;
+                let unknown = (ErrorKind::UnexpectedReturnType, "a primary has no address");
+                let Value::Map(replies) = replies else {
+                    return Err(unknown.into());
+                };
+                let mut nodes = Vec::with_capacity(replies.len());
+                for (address, pong) in replies {
+                    pong.extract_error()?;
+                    nodes.push(Node::at(&address).ok_or(unknown)?);
+                }
+                nodes.sort_unstable();
+                Ok(nodes)
+            }
+            _ => Ok(vec![Node::Only]),
+        }
+    }
+
+    /// Runs two commands that name no key, one behind the other on one connection to this server.
+    pub(crate) async fn run_both_on(&self, node: &Node, both: Pipeline) -> RedisResult<Vec<Value>> {
+        match (self, node) {
+            #[cfg(feature = "cluster")]
+            (Self::Cluster(cluster), Node::At { host, port }) => {
+                use redis::cluster_routing::SingleNodeRoutingInfo;
+                let (host, port) = (host.clone(), *port);
+                let route = SingleNodeRoutingInfo::ByAddress { host, port };
+                extract(cluster.clone().route_pipeline(both, 0, 2, route).await?)
+            }
+            _ => self.run_both(both, &[]).await,
         }
     }
 

@@ -7,16 +7,20 @@ use std::time::Duration;
 use redis::{Cmd, Value};
 use tower_keep_core::{
     Created, Expect, Finish, Finished, Looked, NewSession, Op, Open, Opened, Owner, Put, Record,
-    STALE_WINDOW, Scope, SessionId, SessionStore, Stats, StoreError, StoreErrorKind, Sweep, Swept,
-    Timestamp, Users, View, WAIT_MARK, Wakeups,
+    STALE_WINDOW, Scan, Scope, SessionId, SessionStore, Stats, StoreError, StoreErrorKind, Sweep,
+    Swept, Timestamp, Users, View, WAIT_MARK, Wakeups,
 };
 
 use crate::error::unexpected;
 use crate::format::{
     Fields, instant, now, pack_client, pack_data, pack_head, pack_user, span, span_up, unpack,
 };
-use crate::inner::Inner;
+use crate::inner::{Inner, Page};
+use crate::link::Node;
 use crate::wakeups::Subscriber;
+
+/// How many keys a page of a scan has, about.
+const PAGE: usize = 1_000;
 
 /// Sessions in Redis or Valkey.
 ///
@@ -79,7 +83,7 @@ impl SessionStore for RedisStore {
         }
         let mut cursor = 0;
         loop {
-            let (next, keys) = inner.page(cursor).await?;
+            let Page { next, keys, .. } = inner.page(&Node::Only, cursor, PAGE).await?;
             for key in keys {
                 if swept.removed() == sweep.limit {
                     swept.more = true;
@@ -198,21 +202,21 @@ impl SessionStore for RedisStore {
         Ok(())
     }
 
-    /// Looks through all keys (`SCAN`) and at every session. `None` on a cluster.
+    /// Looks through all keys (`SCAN`) and at every session.
     async fn stats(&self) -> Result<Option<Stats>, StoreError> {
         let inner = &*self.inner;
-        if !inner.link.is_one_server() {
-            return Ok(None);
-        }
         // A scan may show a key more than once.
-        let (mut ids, mut cursor) = (BTreeSet::new(), 0);
-        loop {
-            let (next, keys) = inner.page(cursor).await?;
-            ids.extend(keys.iter().filter_map(|key| inner.id_of(key)));
-            if next == 0 {
-                break;
+        let mut ids = BTreeSet::new();
+        for node in inner.in_time(inner.link.nodes()).await? {
+            let mut cursor = 0;
+            loop {
+                let Page { next, keys, .. } = inner.page(&node, cursor, PAGE).await?;
+                ids.extend(keys.iter().filter_map(|key| inner.id_of(key)));
+                if next == 0 {
+                    break;
+                }
+                cursor = next;
             }
-            cursor = next;
         }
         let mut stats = Stats::default();
         for id in ids {
@@ -235,6 +239,10 @@ impl SessionStore for RedisStore {
     }
 
     fn users(&self) -> Option<&dyn Users> {
+        Some(self)
+    }
+
+    fn scan(&self) -> Option<&dyn Scan> {
         Some(self)
     }
 }

@@ -59,6 +59,9 @@ pub(crate) trait Engine: Index + Send + Sync {
     /// The numbers of [`counts`](crate::statement::counts).
     fn count(&self) -> impl Future<Output = Result<[i64; 4], StoreError>> + Send;
 
+    /// Whether the table is there.
+    fn has_table(&self) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
     /// Which rows were removed, and for each whether it was a tombstone.
     fn remove(
         &self,

@@ -166,6 +166,37 @@ impl Stored {
     }
 }
 
+/// A row of several.
+pub(crate) type Listed = Result<Stored, Unreadable>;
+
+/// A row that is no record of this release.
+#[derive(Debug)]
+pub(crate) struct Unreadable {
+    /// If it has one.
+    pub(crate) id: Option<SessionId>,
+    pub(crate) error: StoreError,
+}
+
+/// Reads the columns of each row from position `at` on.
+pub(crate) fn each<C: Columns>(rows: &[C], at: usize) -> Vec<Listed> {
+    let read = |row: &C| {
+        Stored::read(row, at).map_err(|error| Unreadable {
+            id: row
+                .id(at)
+                .ok()
+                .and_then(|id| SessionId::from_bytes(id).ok()),
+            error,
+        })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// All rows, or the error of the first that cannot be read.
+pub(crate) fn all(rows: Vec<Listed>) -> Result<Vec<Stored>, StoreError> {
+    let row = |row: Listed| row.map_err(|unreadable| unreadable.error);
+    rows.into_iter().map(row).collect()
+}
+
 struct Reader<'a, R> {
     row: &'a R,
     at: usize,

@@ -59,13 +59,15 @@ pub(crate) trait Dialect {
     fn insert(table: &Table, columns: &str, values: &str) -> String;
     /// Reads the row `$1`.
     fn select(table: &Table, reads: Reads) -> String;
-    /// Reads the rows that [`OWN`] names.
-    fn list(table: &Table, reads: Reads) -> String;
+    /// Reads the rows that [`OWN`] or [`BEHIND`] names.
+    fn list(table: &Table, reads: Reads, which: &str) -> String;
     /// Removes at most `$1` rows that are over, tombstones of at least `$2` milliseconds, and
     /// returns for each whether it was one.
     fn sweep(table: &Table) -> String;
     /// Returns [`counts`] in one row.
     fn count(table: &Table) -> String;
+    /// Returns how many tables of this name there are.
+    fn has_table(table: &Table) -> String;
 }
 
 /// Every statement of a store.
@@ -76,6 +78,7 @@ pub(crate) struct Statements {
     pub(crate) name: String,
     pub(crate) list: Sql,
     pub(crate) list_whole: Sql,
+    pub(crate) walk: Sql,
     pub(crate) revoke: Sql,
     pub(crate) look: Sql,
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
@@ -93,6 +96,7 @@ pub(crate) struct Statements {
     pub(crate) replace: Sql,
     pub(crate) sweep: Sql,
     pub(crate) count: Sql,
+    pub(crate) has_table: Sql,
     #[cfg(feature = "postgres")]
     pub(crate) mark: Sql,
 }
@@ -108,8 +112,9 @@ impl Statements {
         Self {
             #[cfg(any(feature = "mysql", feature = "postgres"))]
             name: table.name().to_owned(),
-            list: spell(D::list(table, Reads::Head)),
-            list_whole: spell(D::list(table, Reads::Whole)),
+            list: spell(D::list(table, Reads::Head, OWN)),
+            list_whole: spell(D::list(table, Reads::Whole, OWN)),
+            walk: spell(D::list(table, Reads::Head, BEHIND)),
             revoke: releasing(&REVOKE),
             look: D::select(table, Reads::Whole).into(),
             #[cfg(any(feature = "mysql", feature = "sqlite"))]
@@ -127,6 +132,7 @@ impl Statements {
             replace: update(&REPLACE),
             sweep: spell(D::sweep(table)),
             count: spell(D::count(table)),
+            has_table: D::has_table(table).into(),
             #[cfg(feature = "postgres")]
             mark: update(&MARK),
         }
@@ -150,8 +156,12 @@ pub(crate) fn counts() -> String {
 }
 
 /// What is alive at `{now}` and belongs to user `$1`, with ids below `$2`, at most `$3`.
-pub(crate) const OWN: &str = "user_id = $1 AND id < $2 AND gone_at IS NULL \
+const OWN: &str = "user_id = $1 AND id < $2 AND gone_at IS NULL \
      AND idle_deadline > {now} AND absolute_deadline > {now} ORDER BY id DESC LIMIT $3";
+
+/// What is alive at `{now}` and has an id above `$1`, at most `$2`.
+const BEHIND: &str = "id > $1 AND gone_at IS NULL \
+     AND idle_deadline > {now} AND absolute_deadline > {now} ORDER BY id LIMIT $2";
 
 /// `$2` secret or null, `$3` owner, `$4` lease, `$5` touch or null.
 ///

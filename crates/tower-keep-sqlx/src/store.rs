@@ -80,8 +80,13 @@ macro_rules! impl_store {
             fn users(&self) -> Option<&dyn tower_keep_core::Users> {
                 Some(self)
             }
+
+            fn scan(&self) -> Option<&dyn tower_keep_core::Scan> {
+                Some(self)
+            }
         }
 
+        $crate::scan::impl_scan!($store);
         $crate::users::impl_users!($store);
     };
 }

@@ -47,6 +47,11 @@ impl Table {
         &self.name
     }
 
+    #[cfg(feature = "mysql")]
+    pub(crate) fn schema(&self) -> Option<&str> {
+        self.schema.as_deref()
+    }
+
     /// The schema with a dot behind it, or nothing.
     pub(crate) fn prefix(&self) -> String {
         self.schema

@@ -10,7 +10,7 @@ use tower_keep_core::data::Data;
 use tower_keep_core::{SessionId, StoreError, Timestamp, UserCap, UserPage, View};
 
 use crate::engine::{Engine, Outcome, Step};
-use crate::row::Stored;
+use crate::row::{self, Listed, Stored};
 use crate::statement::{Reads, Sql, Statements};
 use crate::value::Value;
 
@@ -20,18 +20,18 @@ pub(crate) trait Index {
     fn list(
         &self,
         listing: Listing,
-    ) -> impl Future<Output = Result<(Vec<Stored>, Timestamp), StoreError>> + Send;
+    ) -> impl Future<Output = Result<(Vec<Listed>, Timestamp), StoreError>> + Send;
 
     /// [Carries out](Change::carry_out) a change in a transaction, under the user's lock from its
     /// beginning to its end.
     fn change(&self, change: Change) -> impl Future<Output = Result<Changed, StoreError>> + Send;
 }
 
-/// A statement that reads the live sessions of a user.
+/// A statement that reads live sessions.
 #[derive(Clone)]
 pub(crate) struct Listing {
     pub(crate) sql: Sql,
-    pub(crate) values: [Value; 3],
+    pub(crate) values: Vec<Value>,
 }
 
 impl Listing {
@@ -41,7 +41,7 @@ impl Listing {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         Self {
             sql: sql.clone(),
-            values: [
+            values: vec![
                 Value::Text(Some(user.to_owned())),
                 Value::Id(before),
                 Value::Int(Some(limit)),
@@ -189,7 +189,7 @@ pub(crate) async fn list<E: Engine>(
     };
     let listing = Listing::new(sql, user, page.before, page.limit);
     let (rows, now) = engine.list(listing).await?;
-    let views = rows.into_iter().map(|row| {
+    let views = row::all(rows)?.into_iter().map(|row| {
         if page.data {
             return Ok(row.complete(engine.max_data())?.view(now));
         }

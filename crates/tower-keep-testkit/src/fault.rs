@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tower_keep_core::{
-    Created, Expect, Finish, Finished, Looked, NewSession, Open, Opened, Owner, Record, Scope,
-    SessionId, SessionStore, StoreError, StoreErrorKind, Sweep, Swept, Users, Wakeups,
+    Created, Expect, Finish, Finished, Looked, NewSession, Open, Opened, Owner, Record, Scan,
+    Scope, SessionId, SessionStore, StoreError, StoreErrorKind, Sweep, Swept, Users, Wakeups,
 };
 
 use crate::calls::{Answer, Calls, Verb};
@@ -104,8 +104,9 @@ impl Script {
 /// are the same store.
 ///
 /// It hides the other store's [`local`](SessionStore::local) ability: callers take the way they
-/// take for a store that does I/O. Calls of its [`users`](SessionStore::users) and
-/// [`wakeups`](SessionStore::wakeups) abilities meet no fault and are not counted.
+/// take for a store that does I/O. Calls of its [`users`](SessionStore::users),
+/// [`scan`](SessionStore::scan) and [`wakeups`](SessionStore::wakeups) abilities meet no fault and
+/// are not counted.
 ///
 /// ```
 /// # use std::{collections::HashMap, sync::Mutex};
@@ -243,5 +244,9 @@ impl<S: SessionStore> SessionStore for FaultStore<S> {
 
     fn users(&self) -> Option<&dyn Users> {
         self.inner.users()
+    }
+
+    fn scan(&self) -> Option<&dyn Scan> {
+        self.inner.scan()
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::sync::broadcast;
 use tower_keep_core::{
-    Created, Expect, Finish, Finished, Looked, NewSession, Open, Opened, Owner, Record, Scope,
-    SessionId, SessionStore, StoreError, StoreErrorKind, Sweep, Swept, Users, Wakeups,
+    Created, Expect, Finish, Finished, Looked, NewSession, Open, Opened, Owner, Record, Scan,
+    Scope, SessionId, SessionStore, StoreError, StoreErrorKind, Sweep, Swept, Users, Wakeups,
 };
 
 use crate::calls::{Answer, Calls, Verb};
@@ -235,6 +235,10 @@ impl<S: SessionStore> SessionStore for NetworkStore<S> {
 
     fn users(&self) -> Option<&dyn Users> {
         self.inner.users()
+    }
+
+    fn scan(&self) -> Option<&dyn Scan> {
+        self.inner.scan()
     }
 }
 

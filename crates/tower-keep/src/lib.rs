@@ -116,7 +116,7 @@ pub use csrf::{
     CsrfConfigError, CsrfFuture, CsrfLayer, CsrfLayerBuilder, CsrfRefusal, CsrfService,
 };
 #[cfg(feature = "encryption")]
-pub use encryption::EncryptedStore;
+pub use encryption::{EncryptedStore, is_encrypted};
 pub use error::{Conflict, Error};
 pub use events::{EventKind, EventListener, EventStream, Missed, SessionEvent};
 pub use extract::Keyed;

@@ -9,13 +9,15 @@
 //! 3. A session that ended has ended in the old store before that is answered, so it cannot come back
 //!    when its tombstone in the new one is swept.
 
+mod scan;
+
 use std::fmt;
 use std::time::Duration;
 
 use tower_keep_core::{
-    Created, Expect, Finish, Finished, Looked, NewSession, Op, Open, Opened, Owner, Record, Scope,
-    SessionId, SessionStore, Stats, StoreError, StoreErrorKind, Sweep, Swept, UserPage, Users,
-    UsersFuture, View, Wakeups,
+    Created, Expect, Finish, Finished, Looked, NewSession, Op, Open, Opened, Owner, Record, Scan,
+    Scope, SessionId, SessionStore, Stats, StoreError, StoreErrorKind, Sweep, Swept, UserPage,
+    Users, UsersFuture, View, Wakeups,
 };
 
 /// A store in front of the one that it replaces: sessions move over when they are first opened.
@@ -29,8 +31,8 @@ use tower_keep_core::{
 /// Until then both must be there: what the new store does not know is looked for in the old one,
 /// and an outage of either is an error, never "no session". Sessions that have moved cost nothing
 /// extra, except that ending one asks the old store too; an unknown id costs one look there.
-/// Listing and revoking a user's sessions looks in both. A [`UserCap`](crate::UserCap) counts only
-/// sessions that have moved.
+/// Listing and revoking a user's sessions, and walking over all, looks in both. A
+/// [`UserCap`](crate::UserCap) counts only sessions that have moved.
 ///
 /// ```
 /// # async fn f() -> Result<(), tower_keep::StoreError> {
@@ -249,6 +251,10 @@ impl<N: SessionStore, O: SessionStore> SessionStore for MigratingStore<N, O> {
 
     fn users(&self) -> Option<&dyn Users> {
         self.both().is_ok().then_some(self as &dyn Users)
+    }
+
+    fn scan(&self) -> Option<&dyn Scan> {
+        self.walks().is_ok().then_some(self as &dyn Scan)
     }
 }
 

@@ -15,7 +15,7 @@ use common::{Backend, COOKIE, Client, Gates, app, id_of, start};
 use http::StatusCode;
 use tower_keep::core::{
     Created, Expect, Finish, Finished, LocalStore, Looked, NewSession, Open, Opened, Owner, Record,
-    Scope, Sweep, Swept, UserPage, Users,
+    Scan, Scope, Sweep, Swept, UserPage, Users,
 };
 use tower_keep::{
     MemoryStore, MigratingStore, SessionId, SessionLayer, SessionStore, StoreError, StoreErrorKind,
@@ -72,6 +72,9 @@ impl SessionStore for BornOld {
     }
     fn users(&self) -> Option<&dyn Users> {
         self.0.users()
+    }
+    fn scan(&self) -> Option<&dyn Scan> {
+        self.0.scan()
     }
 }
 

@@ -1,5 +1,7 @@
 //! `file:PATH`, `file:///PATH`.
 
+use std::path::Path;
+
 use tower_keep::{DynStore, StoreError, StoreErrorKind};
 use tower_keep_file::FileStore;
 
@@ -19,6 +21,10 @@ pub(super) async fn open(
     };
     if path.is_empty() {
         return Err(target.missing("a path: `file:PATH`"));
+    }
+    // A directory of the store's, which one of somebody else does not have.
+    if config.existing && !Path::new(path).join("00").is_dir() {
+        return Err(target.not_there(path));
     }
     let mut builder = FileStore::builder(path);
     if let Some(bytes) = config.max_data {

@@ -12,7 +12,7 @@ mod sql;
 use tower_keep::{DynStore, MemoryStore};
 
 use crate::scheme::{Kind, Target};
-use crate::{ConnectError, StoreConfig};
+use crate::{ConnectError, StoreConfig, Upgrade};
 
 /// Opens the store. What has no arm is not in this build.
 pub(crate) async fn open(
@@ -24,11 +24,11 @@ pub(crate) async fn open(
         #[cfg(all(feature = "file", unix))]
         Kind::File => file::open(target, config).await,
         #[cfg(feature = "sqlite")]
-        Kind::Sqlite => sql::sqlite(target, config).await,
+        Kind::Sqlite => sql::open(target, config, sql::sqlite(target, config).await?).await,
         #[cfg(feature = "postgres")]
-        Kind::Postgres => sql::postgres(target, config).await,
+        Kind::Postgres => sql::open(target, config, sql::postgres(target, config).await?).await,
         #[cfg(feature = "mysql")]
-        Kind::MySql => sql::mysql(target, config).await,
+        Kind::MySql => sql::open(target, config, sql::mysql(target, config).await?).await,
         #[cfg(feature = "redis")]
         Kind::Redis => redis::server(target, config).await,
         #[cfg(feature = "redis")]
@@ -44,6 +44,29 @@ pub(crate) async fn open(
             let (scheme, feature) = (target.scheme, target.kind.feature());
             Err(ConnectError::NotInThisBuild { scheme, feature })
         }
+    }
+}
+
+/// Brings the schema up to date, if the store has one.
+pub(crate) async fn upgrade(
+    target: Target<'_>,
+    config: &StoreConfig,
+) -> Result<Option<Upgrade>, ConnectError> {
+    // Only some builds look at it.
+    let _ = config;
+    match target.kind {
+        #[cfg(feature = "sqlite")]
+        Kind::Sqlite => sql::upgrade(target, sql::sqlite(target, config).await?).await,
+        #[cfg(feature = "postgres")]
+        Kind::Postgres => sql::upgrade(target, sql::postgres(target, config).await?).await,
+        #[cfg(feature = "mysql")]
+        Kind::MySql => sql::upgrade(target, sql::mysql(target, config).await?).await,
+        #[allow(unreachable_patterns, reason = "with all features none is missing")]
+        Kind::Sqlite | Kind::Postgres | Kind::MySql => {
+            let (scheme, feature) = (target.scheme, target.kind.feature());
+            Err(ConnectError::NotInThisBuild { scheme, feature })
+        }
+        _ => Ok(None),
     }
 }
 

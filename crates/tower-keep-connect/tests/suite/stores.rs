@@ -1,6 +1,8 @@
 //! What a URL and its options make.
 
 use tower_keep::StoreErrorKind;
+#[cfg(all(feature = "file", unix))]
+use tower_keep_connect::ConnectError;
 use tower_keep_connect::{StoreConfig, connect};
 
 use crate::session::{create, is_shared, new_session, opens};
@@ -47,11 +49,21 @@ async fn file_keeps_sessions_in_a_directory_that_it_makes() {
         ["file:", "file://"].map(|scheme| StoreConfig::new(format!("{scheme}{path}")));
     assert!(is_shared(&plain, &slashes).await);
     assert!(std::fs::exists(path).unwrap());
-    bounds_data(plain).await;
+    bounds_data(plain.clone()).await;
+    assert_eq!(plain.upgrade().await.unwrap(), None);
+    let only = plain.existing(true);
+    assert!(is_shared(&only, &slashes).await);
+    let elsewhere = dir.path().join("a");
+    let only = StoreConfig::new(format!("file:{}", elsewhere.display())).existing(true);
+    let error = only.connect().await.unwrap_err();
+    assert!(matches!(error, ConnectError::NotThere { .. }), "{error:?}");
+    assert_eq!(std::fs::read_dir(elsewhere).unwrap().count(), 1);
 }
 
 #[cfg(feature = "sqlite")]
 mod sqlite {
+    use tower_keep_connect::Upgrade;
+
     use super::*;
 
     #[tokio::test]
@@ -67,6 +79,29 @@ mod sqlite {
         assert!(is_shared(&table, &table).await);
         assert!(!is_shared(&table, &plain).await);
         bounds_data(plain).await;
+    }
+
+    #[tokio::test]
+    async fn only_what_is_there_is_opened_if_so_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keep.db");
+        let config = StoreConfig::new(format!("sqlite:{}?mode=rwc", path.display()));
+        let only = config.clone().existing(true);
+        let error = only.connect().await.unwrap_err();
+        let text = format!("there is no `sqlite:` store at {}", path.display());
+        assert_eq!(error.to_string(), text);
+        assert!(!path.exists());
+        // It has no table either until somebody makes it.
+        config.clone().migrate(false).connect().await.unwrap();
+        let error = create(&only.connect().await.unwrap(), &new_session(1)).await;
+        assert_eq!(error.unwrap_err().kind(), StoreErrorKind::Unavailable);
+        let upgrade = Upgrade { from: 0, to: 1 };
+        assert_eq!(config.upgrade().await.unwrap(), Some(upgrade));
+        create(&only.connect().await.unwrap(), &new_session(1))
+            .await
+            .unwrap();
+        let upgrade = Upgrade { from: 1, to: 1 };
+        assert_eq!(config.upgrade().await.unwrap(), Some(upgrade));
     }
 
     #[tokio::test]

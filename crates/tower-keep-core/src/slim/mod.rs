@@ -146,6 +146,12 @@ impl Slim {
         self.gone_at.is_some()
     }
 
+    /// Whether the session can be opened: it is neither over nor destroyed.
+    #[inline]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        !self.is_gone() && now < rules::Fields::deadline(self)
+    }
+
     /// Decides as [`Record::is_sweepable`].
     #[inline]
     pub fn is_sweepable(&self, now: Timestamp, keep: Duration) -> bool {
@@ -206,8 +212,9 @@ impl Slim {
         }
     }
 
+    /// The record without its secret, its lock and its data.
     #[inline]
-    fn head(&self) -> Head {
+    pub fn head(&self) -> Head {
         let mut head = Head {
             id: self.id,
             version: self.version,

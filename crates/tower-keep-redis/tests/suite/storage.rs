@@ -1,11 +1,12 @@
 //! What Redis itself does with the keys.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use tower_keep_core::data::Data;
 use tower_keep_core::{
-    CommitId, Created, Limits, NewSession, Open, Opened, Secret, SessionId, SessionStore,
+    CommitId, Created, Cursor, Limits, NewSession, Open, Opened, Secret, SessionId, SessionStore,
     StoreErrorKind, Timestamp,
 };
 use tower_keep_redis::RedisStore;
@@ -227,4 +228,64 @@ async fn b14_the_codec_may_be_changed_back_and_forth() {
         assert!(matches!(finished, Finished::Done { .. }), "{finished:?}");
         assert_eq!(body(&key).await, expected.to_body(codec));
     }
+}
+
+#[tokio::test]
+async fn a_hash_that_cannot_be_read_does_not_end_a_walk() {
+    let prefix = prefix();
+    let store = RedisStore::builder().prefix(&prefix).connect(shared_url());
+    let store = store.await.unwrap();
+    let [good, bad] = [new_session(), new_session()];
+    for new in [&good, &bad] {
+        store.create(new).await.unwrap();
+    }
+    let key = format!("{prefix}{{{}}}", bad.id);
+    let mut damage = redis::cmd("HSET");
+    damage.arg(key).arg("d").arg("damage");
+    let _: i64 = damage.query_async(&mut raw().await).await.unwrap();
+    let (mut live, mut unreadable, mut from) = (BTreeSet::new(), BTreeSet::new(), None);
+    let scan = store.scan().unwrap();
+    loop {
+        let page = scan.page(from.as_ref(), 1_000).await.unwrap();
+        live.extend(page.views.into_iter().map(|view| view.head.id));
+        unreadable.extend(page.unreadable.into_iter().map(|(id, _)| id));
+        from = page.next;
+        if from.is_none() {
+            break;
+        }
+    }
+    assert_eq!(live, BTreeSet::from([good.id]));
+    assert_eq!(unreadable, BTreeSet::from([bad.id]));
+}
+
+#[tokio::test]
+async fn a_walk_ends_when_the_servers_are_others() {
+    let prefix = prefix();
+    let store = RedisStore::builder().prefix(&prefix).connect(shared_url());
+    let store = store.await.unwrap();
+    // More than a page has.
+    for _ in 0..300 {
+        store.create(&new_session()).await.unwrap();
+    }
+    let scan = store.scan().unwrap();
+    let next = scan.page(None, 1).await.unwrap().next.unwrap();
+    scan.page(Some(&next), 1).await.unwrap();
+    // Which primaries there are, and which of them is looked at.
+    for at in [0, 8] {
+        let mut other = next.as_bytes().to_vec();
+        other[at] ^= 1;
+        let error = scan.page(Some(&Cursor::new(other)), 1).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{at}");
+    }
+    // After a restart, or a failover, it is another one under the same name.
+    let server = Server::start(&[]);
+    let store = RedisStore::builder().prefix(&prefix);
+    let store = store.connect(&server.url()).await.unwrap();
+    let error = store
+        .scan()
+        .unwrap()
+        .page(Some(&next), 1)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
 }

@@ -17,7 +17,7 @@ use crate::connections::Connections;
 use crate::engine::{Outcome, Removed, Step};
 use crate::error::{corrupt, from_driver, unavailable};
 use crate::row::{Columns, Stored, removed};
-use crate::statement::{Dialect, OVER, OWN, Reads, Sql, Statements, Update, counts};
+use crate::statement::{Dialect, OVER, Reads, Sql, Statements, Update, counts};
 use crate::table::Table;
 use crate::transaction::{Held, retried};
 use crate::value::Value;
@@ -57,16 +57,28 @@ impl Dialect for Text {
         format!("{CLOCK}; {}", selected(table, reads))
     }
 
-    fn list(table: &Table, reads: Reads) -> String {
+    fn list(table: &Table, reads: Reads, which: &str) -> String {
         let columns = columns(reads);
         let sql =
-            format!("{CLOCK}; SELECT TRUE, @keep_now, TRUE, {columns} FROM {table} WHERE {OWN}");
+            format!("{CLOCK}; SELECT TRUE, @keep_now, TRUE, {columns} FROM {table} WHERE {which}");
         sql.replace("{now}", "@keep_now")
     }
 
     fn count(table: &Table) -> String {
         let sql = format!("{CLOCK}; SELECT {} FROM {table}", counts());
         sql.replace("{now}", "@keep_now")
+    }
+
+    fn has_table(table: &Table) -> String {
+        let schema = match table.schema() {
+            Some(schema) => format!("'{schema}'"),
+            None => "DATABASE()".to_owned(),
+        };
+        let name = table.name();
+        format!(
+            "SELECT COUNT(*) FROM information_schema.tables \
+             WHERE table_schema = {schema} AND table_name = '{name}'"
+        )
     }
 
     fn sweep(table: &Table) -> String {
@@ -289,8 +301,15 @@ fn stored(row: &MySqlRow) -> Result<Option<Stored>, StoreError> {
     (found != 0).then(|| Stored::read(row, 3)).transpose()
 }
 
-/// Looks for what is over first and then removes it by its keys, so that no more than those rows
-/// is locked.
+pub(super) async fn has_table(
+    connections: &Connections<MySql>,
+    sql: &Sql,
+) -> Result<bool, StoreError> {
+    let rows = send(&mut Via::Any(connections), sql.to_string()).await;
+    let count = rows.map_err(driver_error)?.first().map(|row| row.int(0));
+    Ok(count.transpose()?.flatten() != Some(0))
+}
+
 pub(super) async fn count(
     connections: &Connections<MySql>,
     sql: &Sql,
@@ -300,6 +319,8 @@ pub(super) async fn count(
     rows.first().map_or(Ok([0; 4]), Columns::counts)
 }
 
+/// Looks for what is over first and then removes it by its keys, so that no more than those rows
+/// is locked.
 pub(super) async fn remove(
     connections: &Connections<MySql>,
     table: &Table,

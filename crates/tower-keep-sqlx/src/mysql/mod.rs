@@ -12,6 +12,7 @@ use tower_keep_core::{SessionId, StoreError, Timestamp};
 use crate::connections::Connections;
 use crate::engine::{Engine, Outcome, Removed, Step};
 use crate::row::Stored;
+use crate::schema;
 use crate::statement::Statements;
 use crate::table::Table;
 use driver::{Via, driver_error};
@@ -84,6 +85,15 @@ impl MySqlStore {
             .map_err(driver_error)
     }
 
+    /// The version of the schema that the database has: [`SCHEMA_VERSION`](crate::SCHEMA_VERSION)
+    /// after [`migrate`](Self::migrate), 0 where the table is not there.
+    ///
+    /// # Errors
+    /// If the server cannot be asked.
+    pub async fn schema_version(&self) -> Result<u32, StoreError> {
+        schema::version(&*self.0).await
+    }
+
     /// The SQL that [`migrate`](Self::migrate) runs, for those who run it themselves.
     pub fn migrations(&self) -> &str {
         &self.0.migrations
@@ -111,6 +121,10 @@ impl Engine for Inner {
 
     async fn count(&self) -> Result<[i64; 4], StoreError> {
         driver::count(&self.connections, &self.statements.count).await
+    }
+
+    async fn has_table(&self) -> Result<bool, StoreError> {
+        driver::has_table(&self.connections, &self.statements.has_table).await
     }
 
     async fn remove(&self, limit: i64, keep: i64) -> Result<Vec<Removed>, StoreError> {

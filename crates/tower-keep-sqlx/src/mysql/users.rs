@@ -7,7 +7,7 @@ use super::Inner;
 use super::driver::{self, Via, driver_error, filled, now, send};
 use crate::engine::{Outcome, Step};
 use crate::error::unavailable;
-use crate::row::Stored;
+use crate::row::{self, Listed, Stored};
 use crate::statement::Statements;
 use crate::table::Table;
 use crate::transaction::{Held, retried};
@@ -40,7 +40,7 @@ struct Joining<'a> {
 }
 
 impl Index for Inner {
-    async fn list(&self, listing: Listing) -> Result<(Vec<Stored>, Timestamp), StoreError> {
+    async fn list(&self, listing: Listing) -> Result<(Vec<Listed>, Timestamp), StoreError> {
         list(&mut Via::Any(&self.connections), listing).await
     }
 
@@ -75,7 +75,7 @@ impl Joining<'_> {
 impl Transaction for Joining<'_> {
     async fn list(&mut self, listing: Listing) -> Result<Vec<Stored>, StoreError> {
         let (rows, _) = list(&mut self.via(), listing).await?;
-        Ok(rows)
+        row::all(rows)
     }
 
     async fn step(&mut self, step: Step) -> Result<Outcome, StoreError> {
@@ -105,13 +105,12 @@ impl Transaction for Joining<'_> {
     }
 }
 
-async fn list(via: &mut Via<'_>, listing: Listing) -> Result<(Vec<Stored>, Timestamp), StoreError> {
+async fn list(via: &mut Via<'_>, listing: Listing) -> Result<(Vec<Listed>, Timestamp), StoreError> {
     let rows = send(via, filled(&listing.sql, &listing.values)).await;
     let rows = rows.map_err(driver_error)?;
     let now = match rows.first() {
         Some(row) => now(row)?,
         None => Timestamp::from_millis(0),
     };
-    let rows: Result<_, _> = rows.iter().map(|row| Stored::read(row, 3)).collect();
-    Ok((rows?, now))
+    Ok((row::each(&rows, 3), now))
 }

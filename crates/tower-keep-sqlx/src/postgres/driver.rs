@@ -11,8 +11,8 @@ use tower_keep_core::{SessionId, StoreError, Timestamp};
 use crate::connections::Connections;
 use crate::engine::{Outcome, Removed, Step, TRIES};
 use crate::error::{corrupt, from_driver, unavailable};
-use crate::row::{Columns, Stored, removed};
-use crate::statement::{Dialect, OVER, OWN, REVOKE, Reads, Sql, Update, counts};
+use crate::row::{self, Columns, Listed, Stored, removed};
+use crate::statement::{Dialect, OVER, REVOKE, Reads, Sql, Update, counts};
 use crate::table::Table;
 use crate::users::Listing;
 use crate::value::Value;
@@ -51,9 +51,9 @@ impl Dialect for Text {
         )
     }
 
-    fn list(table: &Table, reads: Reads) -> String {
+    fn list(table: &Table, reads: Reads, which: &str) -> String {
         let sql = format!(
-            "WITH {CLOCK} SELECT TRUE, now, {} FROM {table}, t WHERE {OWN}",
+            "WITH {CLOCK} SELECT TRUE, now, {} FROM {table}, t WHERE {which}",
             reads.columns()
         );
         sql.replace("{now}", "t.now")
@@ -62,6 +62,10 @@ impl Dialect for Text {
     fn count(table: &Table) -> String {
         let sql = format!("WITH {CLOCK} SELECT {} FROM {table}, t", counts());
         sql.replace("{now}", "t.now")
+    }
+
+    fn has_table(table: &Table) -> String {
+        format!("SELECT COUNT(to_regclass('{table}'))")
     }
 
     fn sweep(table: &Table) -> String {
@@ -245,15 +249,14 @@ fn outcome(row: Option<PgRow>, reads: Reads) -> Result<Outcome, StoreError> {
 pub(super) async fn list(
     connection: &mut PgConnection,
     listing: Listing,
-) -> Result<(Vec<Stored>, Timestamp), StoreError> {
+) -> Result<(Vec<Listed>, Timestamp), StoreError> {
     let query = listing.values.iter().fold(query(&listing.sql), bind);
     let rows = query.fetch_all(connection).await.map_err(driver_error)?;
     let now = match rows.first() {
         Some(row) => preamble(row)?.1,
         None => Timestamp::from_millis(0),
     };
-    let rows: Result<_, _> = rows.iter().map(|row| Stored::read(row, 2)).collect();
-    Ok((rows?, now))
+    Ok((row::each(&rows, 2), now))
 }
 
 pub(super) async fn revoke(
@@ -295,6 +298,19 @@ pub(super) async fn count(
         Ok(row)
     };
     repeated(run).await?.counts()
+}
+
+pub(super) async fn has_table(
+    connections: &Connections<Postgres>,
+    sql: &Sql,
+) -> Result<bool, StoreError> {
+    let run = async || {
+        let mut taken = connections.take().await?;
+        let row = query(sql).fetch_one(taken.connection()).await?;
+        taken.keep();
+        Ok(row)
+    };
+    Ok(repeated(run).await?.int(0)? != Some(0))
 }
 
 pub(super) async fn remove(

@@ -6,7 +6,7 @@ use tower_keep_core::{SessionId, StoreError, Timestamp};
 use super::Inner;
 use super::driver::{self, driver_error};
 use crate::engine::{Outcome, Step};
-use crate::row::Stored;
+use crate::row::{self, Listed, Stored};
 use crate::transaction::{Held, retried};
 use crate::users::{Change, Changed, Index, Listing, Transaction};
 
@@ -29,7 +29,7 @@ struct Joining<'a> {
 }
 
 impl Index for Inner {
-    async fn list(&self, listing: Listing) -> Result<(Vec<Stored>, Timestamp), StoreError> {
+    async fn list(&self, listing: Listing) -> Result<(Vec<Listed>, Timestamp), StoreError> {
         let mut taken = self
             .connections()
             .await?
@@ -68,7 +68,7 @@ impl Index for Inner {
 impl Transaction for Joining<'_> {
     async fn list(&mut self, listing: Listing) -> Result<Vec<Stored>, StoreError> {
         let (rows, _) = driver::list(self.held.connection(), listing).await?;
-        Ok(rows)
+        row::all(rows)
     }
 
     async fn step(&mut self, step: Step) -> Result<Outcome, StoreError> {

@@ -6,8 +6,8 @@ use tower_keep_core::{SessionId, StoreError, Timestamp};
 
 use crate::engine::{Outcome, Removed, Step};
 use crate::error::{corrupt, from_driver};
-use crate::row::{Columns, Stored, removed};
-use crate::statement::{Dialect, OVER, OWN, Reads, Sql, Statements, Update, counts};
+use crate::row::{self, Columns, Listed, Stored, removed};
+use crate::statement::{Dialect, OVER, Reads, Sql, Statements, Update, counts};
 use crate::table::Table;
 use crate::users::Listing;
 use crate::value::{Value, instant};
@@ -41,15 +41,22 @@ impl Dialect for Text {
         format!("SELECT {} FROM {table} WHERE id = $1", reads.columns())
     }
 
-    fn list(table: &Table, reads: Reads) -> String {
+    fn list(table: &Table, reads: Reads, which: &str) -> String {
         timed(&format!(
-            "SELECT {} FROM {table} WHERE {OWN}",
+            "SELECT {} FROM {table} WHERE {which}",
             reads.columns()
         ))
     }
 
     fn count(table: &Table) -> String {
         timed(&format!("SELECT {} FROM {table}", counts()))
+    }
+
+    fn has_table(table: &Table) -> String {
+        let (schema, name) = (table.prefix(), table.name());
+        format!(
+            "SELECT COUNT(*) FROM {schema}sqlite_master WHERE type = 'table' AND name = '{name}'"
+        )
     }
 
     fn sweep(table: &Table) -> String {
@@ -120,17 +127,17 @@ pub(super) async fn read<'c>(
     rows.first().map(|row| Stored::read(row, 0)).transpose()
 }
 
-/// Reads the live sessions of a user.
+/// Reads live sessions.
 pub(super) async fn list<'c>(
     connection: impl Executor<'c, Database = Sqlite>,
     listing: Listing,
     now: Timestamp,
-) -> Result<Vec<Stored>, StoreError> {
+) -> Result<Vec<Listed>, StoreError> {
     let now = Value::Int(Some(instant(now)));
     let query = listing.values.iter().fold(query(&listing.sql), bind);
     let query = bind(query, &now);
     let rows = query.fetch_all(connection).await.map_err(driver_error)?;
-    rows.iter().map(|row| Stored::read(row, 0)).collect()
+    Ok(row::each(&rows, 0))
 }
 
 /// Runs a step, and reads the row if it does not match. Rows are always fetched to the end: a
@@ -165,7 +172,16 @@ pub(super) async fn step(
     Ok(Outcome { applied, now, row })
 }
 
-/// Removes what is over; tells for each whether it was a tombstone.
+pub(super) async fn has_table<'c>(
+    connection: impl Executor<'c, Database = Sqlite>,
+    sql: &Sql,
+) -> Result<bool, StoreError> {
+    let rows = query(sql).fetch_all(connection).await;
+    let rows = rows.map_err(driver_error)?;
+    let count = rows.first().map_or(Ok(None), |row| row.int(0));
+    Ok(count? != Some(0))
+}
+
 pub(super) async fn count<'c>(
     connection: impl Executor<'c, Database = Sqlite>,
     sql: &Sql,
@@ -176,6 +192,7 @@ pub(super) async fn count<'c>(
     rows.first().map_or(Ok([0; 4]), Columns::counts)
 }
 
+/// Removes what is over; tells for each whether it was a tombstone.
 pub(super) async fn remove(
     connection: &mut SqliteConnection,
     sql: &Sql,
@@ -211,5 +228,10 @@ mod tests {
             let search = "SEARCH keep_sessions USING INDEX keep_sessions_user (user_id=? AND id<?)";
             assert_eq!(steps, [search]);
         }
+        let explain: Sql = format!("EXPLAIN QUERY PLAN {}", statements.walk).into();
+        let plan = query(&explain).fetch_all(&mut connection).await.unwrap();
+        let steps: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
+        let search = "SEARCH keep_sessions USING INDEX sqlite_autoindex_keep_sessions_1 (id>?)";
+        assert_eq!(steps, [search]);
     }
 }

@@ -12,6 +12,7 @@ use tower_keep_core::{Clock, SessionId, StoreError, Timestamp};
 
 use crate::engine::{Engine, Outcome, Removed, Step};
 use crate::row::Stored;
+use crate::schema;
 use crate::statement::Statements;
 use writer::{Task, Writer};
 
@@ -81,6 +82,15 @@ impl SqliteStore {
         self.0.writer.run(Task::Script(sql)).await.map(drop)
     }
 
+    /// The version of the schema that the database has: [`SCHEMA_VERSION`](crate::SCHEMA_VERSION)
+    /// after [`migrate`](Self::migrate), 0 where the table is not there.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn schema_version(&self) -> Result<u32, StoreError> {
+        schema::version(&*self.0).await
+    }
+
     /// The SQL that [`migrate`](Self::migrate) runs, for those who run it themselves.
     pub fn migrations(&self) -> &str {
         &self.0.migrations
@@ -115,6 +125,13 @@ impl Engine for Sqlite {
             return self.writer.run(Task::Count).await?.counts();
         };
         driver::count(readers, &self.statements.count, self.clock.now()).await
+    }
+
+    async fn has_table(&self) -> Result<bool, StoreError> {
+        let Some(readers) = &self.readers else {
+            return self.writer.run(Task::HasTable).await?.has_table();
+        };
+        driver::has_table(readers, &self.statements.has_table).await
     }
 
     async fn remove(&self, limit: i64, keep: i64) -> Result<Vec<Removed>, StoreError> {

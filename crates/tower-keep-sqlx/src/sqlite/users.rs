@@ -6,12 +6,12 @@ use tower_keep_core::{SessionId, StoreError, Timestamp};
 use super::writer::Task;
 use super::{Sqlite, driver};
 use crate::engine::{Outcome, Step};
-use crate::row::Stored;
+use crate::row::{self, Listed, Stored};
 use crate::statement::Statements;
 use crate::users::{Change, Changed, Index, Listing, Transaction, revocation};
 
 impl Index for Sqlite {
-    async fn list(&self, listing: Listing) -> Result<(Vec<Stored>, Timestamp), StoreError> {
+    async fn list(&self, listing: Listing) -> Result<(Vec<Listed>, Timestamp), StoreError> {
         let Some(readers) = &self.readers else {
             return self.writer.run(Task::List(listing)).await?.rows();
         };
@@ -34,7 +34,7 @@ pub(super) struct Writing<'a> {
 
 impl Transaction for Writing<'_> {
     async fn list(&mut self, listing: Listing) -> Result<Vec<Stored>, StoreError> {
-        driver::list(&mut *self.connection, listing, self.now).await
+        row::all(driver::list(&mut *self.connection, listing, self.now).await?)
     }
 
     async fn step(&mut self, step: Step) -> Result<Outcome, StoreError> {

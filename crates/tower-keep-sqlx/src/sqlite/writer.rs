@@ -12,7 +12,7 @@ use super::driver::{self, disk_failed, driver_error};
 use super::users::Writing;
 use crate::engine::{Outcome, Removed, Step};
 use crate::error::unavailable;
-use crate::row::Stored;
+use crate::row::{Listed, Stored};
 use crate::statement::{Sql, Statements};
 use crate::users::{Change, Changed, Listing};
 
@@ -31,6 +31,7 @@ pub(super) enum Task {
     Change(Change),
     Count,
     Remove { limit: i64, keep: i64 },
+    HasTable,
     Script(Sql),
 }
 
@@ -45,7 +46,7 @@ impl Task {
         ];
         match self {
             Self::Step(step) => !passing.into_iter().any(|sql| Arc::ptr_eq(sql, &step.sql)),
-            Self::Read(_) | Self::List(_) | Self::Count => false,
+            Self::Read(_) | Self::List(_) | Self::Count | Self::HasTable => false,
             Self::Change(_) | Self::Remove { .. } | Self::Script(_) => true,
         }
     }
@@ -55,10 +56,11 @@ impl Task {
 pub(super) enum Answer {
     Step(Outcome),
     Read(Option<Stored>, Timestamp),
-    List(Vec<Stored>, Timestamp),
+    List(Vec<Listed>, Timestamp),
     Change(Changed),
     Count([i64; 4]),
     Remove(Vec<Removed>),
+    HasTable(bool),
     Script,
 }
 
@@ -77,7 +79,7 @@ impl Answer {
         }
     }
 
-    pub(super) fn rows(self) -> Result<(Vec<Stored>, Timestamp), StoreError> {
+    pub(super) fn rows(self) -> Result<(Vec<Listed>, Timestamp), StoreError> {
         match self {
             Self::List(rows, now) => Ok((rows, now)),
             _ => Err(mixed_up()),
@@ -94,6 +96,13 @@ impl Answer {
     pub(super) fn counts(self) -> Result<[i64; 4], StoreError> {
         match self {
             Self::Count(counts) => Ok(counts),
+            _ => Err(mixed_up()),
+        }
+    }
+
+    pub(super) fn has_table(self) -> Result<bool, StoreError> {
+        match self {
+            Self::HasTable(is_there) => Ok(is_there),
             _ => Err(mixed_up()),
         }
     }
@@ -353,6 +362,9 @@ async fn carry_out(
         Task::Count => Answer::Count(driver::count(connection, &statements.count, now).await?),
         Task::Remove { limit, keep } => {
             Answer::Remove(driver::remove(connection, &statements.sweep, limit, keep, now).await?)
+        }
+        Task::HasTable => {
+            Answer::HasTable(driver::has_table(connection, &statements.has_table).await?)
         }
         Task::Script(sql) => {
             let script = sqlx::raw_sql(sqlx::AssertSqlSafe(sql));

@@ -44,6 +44,8 @@ mod proxy;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
+mod scan;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod server;

@@ -134,6 +134,15 @@ macro_rules! __for_each_conformance_case {
                 the_cap_is_exact "of fifty logins at once no more live than may"
                 nothing_survives_that_was_there "what was answered before all are destroyed does not open afterwards"
             }
+            scan {
+                shows_every_live_session "a walk shows every live session, whosever it is, once unless the store says otherwise"
+                shows_no_others "a walk shows nothing that has ended"
+                shows_what_is_stored "what a walk shows is what is stored, without the data"
+                keeps_to_the_limit "a page has no more sessions than asked for"
+                is_complete_while_others_come_and_go "what is alive all the time is in the walk, whatever happens meanwhile"
+                goes_on_from_a_cursor "a cursor leads to the same place each time"
+                refuses_a_foreign_cursor "a cursor that the store has not made is refused"
+            }
             queue {
                 is_first_in_first_out "the lease goes to who waits longest, with the data just committed"
                 lets_nobody_push_in "while somebody waits the lease is taken"

@@ -60,6 +60,7 @@ mod queue;
 mod queue_ends;
 mod renew;
 mod same;
+mod scan;
 mod stale;
 mod sweep;
 mod touch;

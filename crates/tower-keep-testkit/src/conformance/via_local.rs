@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 use tower_keep_core::data::{Data, DataLimits, Edit, Literal, Patch};
 use tower_keep_core::{
     Created, DynStore, Expect, Finish, Finished, LocalStore, Looked, NewSession, Op, Open, Opened,
-    Owner, Record, Scope, SessionId, SessionStore, Stats, StoreError, StoreErrorKind, Sweep, Swept,
-    Users,
+    Owner, Record, Scan, Scope, SessionId, SessionStore, Stats, StoreError, StoreErrorKind, Sweep,
+    Swept, Users,
 };
 
 /// Must only be made of a store that has the ability.
@@ -83,6 +83,10 @@ impl SessionStore for ViaLocal {
 
     fn users(&self) -> Option<&dyn Users> {
         self.0.users()
+    }
+
+    fn scan(&self) -> Option<&dyn Scan> {
+        self.0.scan()
     }
 
     fn local(&self) -> Option<&dyn LocalStore> {

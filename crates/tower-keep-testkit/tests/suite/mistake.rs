@@ -93,6 +93,14 @@ pub(crate) enum Mistake {
     NoGeneration,
     /// The client is not stored.
     ForgetsClient,
+    /// A walk leaves out the first session of each page but the first.
+    WalkSkips,
+    /// A walk begins each page with the last session of the one before.
+    WalkRepeats,
+    /// A walk shows tombstones.
+    WalkShowsTombstones,
+    /// A walk goes by position, so that sessions move in it when others end.
+    WalkCounts,
 }
 
 const MILLI: Duration = Duration::from_millis(1);

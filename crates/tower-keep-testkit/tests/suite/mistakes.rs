@@ -83,6 +83,13 @@ const MISTAKES: &[(Mistake, &str)] = &[
     (Mistake::ClearsData, "finish::without_data_keeps_it"),
     (Mistake::NoGeneration, "head::rotates"),
     (Mistake::ForgetsClient, "create::stores_everything"),
+    (Mistake::WalkSkips, "scan::shows_every_live_session"),
+    (Mistake::WalkRepeats, "scan::shows_every_live_session"),
+    (Mistake::WalkShowsTombstones, "scan::shows_no_others"),
+    (
+        Mistake::WalkCounts,
+        "scan::is_complete_while_others_come_and_go",
+    ),
 ];
 
 // On one thread, so that a planted race happens at every yield and not only where two threads met.
@@ -100,14 +107,19 @@ async fn every_mistake_is_found_by_its_case() {
     assert!(missed.is_empty(), "not found: {missed:#?}");
 }
 
-/// Mistakes that need two callers at once, a sweep with a small limit, or a retry, a touch or a
-/// refusal at just the right moment, which not every seed brings.
+/// Mistakes of walks, which are in no sequence, and those that need two callers at once, a sweep
+/// with a small limit, or a retry, a touch or a refusal at just the right moment, which not every
+/// seed brings.
 const OTHERS: &[Mistake] = &[
     Mistake::CasRaces,
     Mistake::NoLimit,
     Mistake::ShortRing,
     Mistake::LateTouchWithLease,
     Mistake::DestroyForgetsWaiters,
+    Mistake::WalkSkips,
+    Mistake::WalkRepeats,
+    Mistake::WalkShowsTombstones,
+    Mistake::WalkCounts,
 ];
 
 #[tokio::test]

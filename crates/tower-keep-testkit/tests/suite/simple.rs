@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use tower_keep_core::data::Data;
 use tower_keep_core::{
-    Clock, Created, Expect, Finish, Finished, Looked, NewSession, Open, Opened, Owner, Record,
-    Revision, Scope, SessionId, SessionStore, StoreError, Sweep, Swept,
+    Clock, Created, Cursor, Expect, Finish, Finished, Looked, NewSession, Open, Opened, Owner,
+    Record, Revision, Scan, ScanFuture, ScanPage, Scope, SessionId, SessionStore, StoreError,
+    Sweep, Swept, View,
 };
 use tower_keep_testkit::TestClock;
 use tower_keep_testkit::conformance::Harness;
@@ -63,7 +65,65 @@ impl Simple {
     }
 }
 
+impl Scan for Simple {
+    fn page<'a>(&'a self, from: Option<&'a Cursor>, limit: usize) -> ScanFuture<'a> {
+        Box::pin(async move {
+            let by_position = self.is(Mistake::WalkCounts);
+            let (mut behind, mut skip) = (None, 0);
+            match from {
+                None => {}
+                Some(cursor) if by_position && cursor.as_bytes().len() == 1 => {
+                    skip = usize::from(cursor.as_bytes()[0]);
+                }
+                Some(cursor) => behind = Some(cursor.id()?),
+            }
+            let (now, records) = (self.clock.now(), self.records.lock().unwrap());
+            let mut live: Vec<_> = records
+                .values()
+                .map(|(record, _)| record)
+                .filter(|r| r.gone_at.is_none() || self.is(Mistake::WalkShowsTombstones))
+                .filter(|r| !r.head.is_expired(now))
+                .filter(|r| {
+                    behind.is_none_or(|id| {
+                        r.head.id > id || r.head.id == id && self.is(Mistake::WalkRepeats)
+                    })
+                })
+                .collect();
+            live.sort_unstable_by_key(|record| record.head.id);
+            if from.is_some() && self.is(Mistake::WalkSkips) {
+                skip = 1;
+            }
+            let views: Vec<_> = live
+                .into_iter()
+                .skip(skip)
+                .take(limit)
+                .map(|record| {
+                    let (head, data) = (record.head.clone(), Data::default());
+                    View { head, data, now }
+                })
+                .collect();
+            let last = views.last().filter(|_| views.len() == limit);
+            let next = last.map(|view| {
+                if by_position {
+                    Cursor::new([u8::try_from(skip + limit).unwrap()])
+                } else {
+                    Cursor::behind(view.head.id)
+                }
+            });
+            Ok(ScanPage {
+                views,
+                next,
+                ..ScanPage::default()
+            })
+        })
+    }
+}
+
 impl SessionStore for Simple {
+    fn scan(&self) -> Option<&dyn Scan> {
+        Some(self)
+    }
+
     async fn look(&self, id: SessionId) -> Result<Looked, StoreError> {
         let records = self.records.lock().unwrap();
         let record = records

@@ -10,4 +10,5 @@ mod seal;
 mod store;
 mod users;
 
+pub use seal::is_encrypted;
 pub use store::EncryptedStore;

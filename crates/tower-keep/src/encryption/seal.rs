@@ -27,6 +27,12 @@ const TAG: usize = 16;
 /// What stands in front of the ciphertext.
 const FRONT: usize = 1 + NAME + NONCE;
 
+/// Whether these are the data of a session as an [`EncryptedStore`](crate::EncryptedStore) has put
+/// them into the store that it is around: for tools that look into that store themselves.
+pub fn is_encrypted(data: &Data) -> bool {
+    data.get(ENTRY).is_some()
+}
+
 /// The keys, ready for use.
 pub(super) struct Sealer {
     /// The first one seals.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tower_keep_core::data::Data;
 use tower_keep_core::{
     Created, Expect, Finish, Finished, Looked, NewSession, Op, Open, Opened, Owner, Put, Record,
-    Scope, SessionId, SessionStore, Stats, StoreError, StoreErrorKind, Sweep, Swept, Users,
+    Scan, Scope, SessionId, SessionStore, Stats, StoreError, StoreErrorKind, Sweep, Swept, Users,
     Wakeups,
 };
 
@@ -210,5 +210,10 @@ impl<S: SessionStore> SessionStore for EncryptedStore<S> {
 
     fn users(&self) -> Option<&dyn Users> {
         self.store.users().map(|_| self as &dyn Users)
+    }
+
+    /// A walk shows no data, so there is nothing to decrypt.
+    fn scan(&self) -> Option<&dyn Scan> {
+        self.store.scan()
     }
 }

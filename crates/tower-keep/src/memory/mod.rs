@@ -2,6 +2,7 @@
 
 mod index;
 mod records;
+mod scan;
 mod shard;
 mod slab;
 mod sweep;
@@ -17,7 +18,7 @@ use std::time::Duration;
 use tower_keep_core::data::Patch;
 use tower_keep_core::{
     Clock, Created, Expect, Finish, Finished, LocalOpened, LocalStore, Looked, NewSession, Open,
-    Opened, Owner, Record, Scope, SessionId, SessionStore, Stats, StoreError, StoreErrorKind,
+    Opened, Owner, Record, Scan, Scope, SessionId, SessionStore, Stats, StoreError, StoreErrorKind,
     Sweep, Swept, SystemClock, Timestamp, Turn, Users,
 };
 
@@ -299,6 +300,10 @@ impl SessionStore for MemoryStore {
     }
 
     fn users(&self) -> Option<&dyn Users> {
+        Some(self)
+    }
+
+    fn scan(&self) -> Option<&dyn Scan> {
         Some(self)
     }
 

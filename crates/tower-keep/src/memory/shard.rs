@@ -66,10 +66,19 @@ impl Default for Shards {
     }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "only the low bits choose")]
+fn index_of(id: SessionId) -> usize {
+    id.random_bits() as usize % SHARDS
+}
+
 impl Shards {
     pub(super) fn of(&self, id: SessionId) -> &SharedShard {
-        #[expect(clippy::cast_possible_truncation, reason = "only the low bits choose")]
-        self.at(id.random_bits() as usize)
+        self.at(index_of(id))
+    }
+
+    /// All from that of this session on; without one, all.
+    pub(super) fn iter_at(&self, id: Option<SessionId>) -> impl Iterator<Item = &SharedShard> {
+        self.0.iter().skip(id.map_or(0, index_of))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &SharedShard> {
@@ -126,6 +135,32 @@ impl Shard {
 
     pub(super) fn ids(&self) -> Vec<SessionId> {
         self.records.iter().map(Slim::id).collect()
+    }
+
+    /// The live sessions with larger ids than `behind`, by their ids, at most so many.
+    pub(super) fn live(
+        &self,
+        behind: Option<SessionId>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Vec<View> {
+        let mut live: Vec<_> = self
+            .records
+            .iter()
+            .filter(|slim| behind.is_none_or(|behind| slim.id() > behind))
+            .filter(|slim| slim.is_live(now))
+            .collect();
+        if live.len() > limit {
+            live.select_nth_unstable_by_key(limit, |slim| slim.id());
+            live.truncate(limit);
+        }
+        live.sort_unstable_by_key(|slim| slim.id());
+        let view = |slim: &Slim| View {
+            head: slim.head(),
+            data: Data::default(),
+            now,
+        };
+        live.into_iter().map(view).collect()
     }
 
     pub(super) fn count(&self, stats: &mut Stats, now: Timestamp) {

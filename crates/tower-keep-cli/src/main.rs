@@ -1,0 +1,7 @@
+//! `keep`: see the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tower_keep_cli::main()
+}
