@@ -70,6 +70,7 @@ cargo_test() {
             cargo test --package tower-keep-browser --no-fail-fast &&
             cargo test --package tower-keep-core --test body &&
             cargo test --package tower-keep --features config --test config --test config_keys &&
+            cargo test --locked --manifest-path tests/bridge-stores/Cargo.toml --no-fail-fast &&
             { [[ -z ${KEEP_HEAVY:-} ]] || cargo test --workspace --exclude tower-keep-browser --all-features campaign -- --ignored; }
     } 2>&1 | tee "$log"
 }
@@ -95,7 +96,9 @@ count_tests() {
 }
 
 read_options "$@"
-log=${CARGO_TARGET_DIR:-target}/test.log
+# One for all workspaces, so that what they share is compiled once.
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
+log=$CARGO_TARGET_DIR/test.log
 mkdir -p "$(dirname "$log")"
 
 start_servers

@@ -13,6 +13,8 @@
 //!
 //! [tower-keep]: https://docs.rs/tower-keep
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod codec;
 pub mod data;
 mod erased;
@@ -52,3 +54,8 @@ pub const STALE_WINDOW: std::time::Duration = std::time::Duration::from_secs(10)
 
 /// How long a refused [`open`](SessionStore::open) marks a record as waited for: 2 seconds.
 pub const WAIT_MARK: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Runs the examples of the README as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

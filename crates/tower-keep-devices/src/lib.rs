@@ -37,6 +37,8 @@
 //! by nothing in between. For an address the app must know it: see
 //! [`SessionLayerBuilder::client_ip`](tower_keep::SessionLayerBuilder::client_ip).
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod agent;
 mod answer;
 mod device;

@@ -65,6 +65,8 @@
 //!
 //! [tower-keep]: https://docs.rs/tower-keep
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod builder;
 mod confirmation;
 mod connect;

@@ -34,6 +34,7 @@
 //!
 //! [tower-keep]: https://docs.rs/tower-keep
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![allow(clippy::doc_markdown, reason = "the engines' names are no code")]
 
 #[cfg(any(feature = "mysql", feature = "postgres"))]

@@ -14,6 +14,8 @@
 //!
 //! [tower-keep]: https://docs.rs/tower-keep
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod calls;
 mod client;
 mod clock;

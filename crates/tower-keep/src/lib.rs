@@ -70,6 +70,8 @@
 //! [Tower]: https://docs.rs/tower
 //! [axum]: https://docs.rs/axum
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod answer;
 mod client_ip;
 #[cfg(feature = "config")]

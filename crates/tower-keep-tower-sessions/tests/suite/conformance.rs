@@ -6,7 +6,8 @@ use tower_keep_testkit::TestClock;
 use tower_keep_testkit::conformance::Harness;
 use tower_keep_tower_sessions::Bridged14;
 
-use crate::rows::{Rows, clock, on};
+use crate::life::{clock, on};
+use crate::rows::Rows;
 
 fn moved(store: impl SessionStore, clock: TestClock) -> Harness {
     Harness::new(store)
@@ -29,7 +30,7 @@ mod memory_14 {
 #[cfg(feature = "v15")]
 mod memory_15 {
     use super::*;
-    use crate::rows::KEEP;
+    use crate::life::KEEP;
     use std::sync::Arc;
     use tower_keep_tower_sessions::Bridged15;
     use tower_sessions_memory_store_015::MemoryStore;

@@ -7,7 +7,8 @@ use tower_keep::core::{Created, Expect, Finished, Scope};
 use tower_keep::{SessionStore, Timestamp};
 use tower_sessions_core_014::session::Id;
 
-use crate::rows::{KEEP, bridged, lock, new_session};
+use crate::life::KEEP;
+use crate::rows::{bridged, lock, new_session};
 
 fn millis(at: time::OffsetDateTime) -> u64 {
     u64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap()

@@ -14,9 +14,8 @@ use tower_keep_testkit::{Fault, FaultStore, Gate, Script, TestClient, TestClock}
 use tower_keep_tower_sessions::TowerSessions14Layer;
 use tower_sessions::{Expiry, Session};
 
-use crate::app::{COOKIE, Client};
-use crate::rows::clock;
-use crate::served::{clocked, id_of, served, stores};
+use crate::life::{COOKIE, Client, clock, id_of};
+use crate::served::{clocked, served, stores};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 

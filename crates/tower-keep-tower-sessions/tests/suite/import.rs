@@ -19,9 +19,9 @@ use tower_sessions::cookie::Key;
 use tower_sessions_core_014::SessionStore as Theirs;
 use tower_sessions_memory_store::MemoryStore as OldStore;
 
-use crate::app::{COOKIE, Client};
+use crate::life::{COOKIE, Client, clock};
 use crate::login::{Backend, app};
-use crate::rows::{Rows, clock};
+use crate::rows::Rows;
 
 pub(crate) const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 

@@ -5,8 +5,8 @@ use tower_keep_testkit::TestClient;
 use tower_keep_tower_sessions::Old14;
 use tower_sessions_core_014::session_store;
 
-use crate::app::COOKIE;
 use crate::import::{New, old_session, routes};
+use crate::life::COOKIE;
 use crate::rows::Rows;
 
 fn outage() -> session_store::Error {

@@ -16,7 +16,7 @@ use tower_keep_testkit::TestClient;
 use tower_keep_tower_sessions::{TowerSessions14Layer, axum_login_user};
 use tower_sessions::Session;
 
-use crate::app::{COOKIE, Client};
+use crate::life::{COOKIE, Client};
 use crate::served::stores;
 
 #[derive(Debug, Clone)]

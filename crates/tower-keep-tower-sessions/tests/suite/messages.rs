@@ -6,7 +6,7 @@ use axum::routing::get;
 use axum_messages::{Messages, MessagesManagerLayer};
 use tower_keep::SessionLayer;
 
-use crate::app::COOKIE;
+use crate::life::COOKIE;
 use crate::served::{served, stores};
 
 async fn say(messages: Messages, Path(what): Path<String>) {

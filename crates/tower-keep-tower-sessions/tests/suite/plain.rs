@@ -14,7 +14,7 @@ macro_rules! plain {
             use tower_keep_tower_sessions::$Layer;
             use $theirs::Session;
 
-            use crate::app::{COOKIE, Client};
+            use crate::life::{COOKIE, Client};
 
             type Answer = Result<String, axum::http::StatusCode>;
 

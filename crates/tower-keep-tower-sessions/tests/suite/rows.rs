@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tower_keep::core::data::Data;
-use tower_keep::core::{
-    CommitId, Finish, NewSession, Op, Open, Opened, Owner, Put, Secret, SystemClock, View,
-};
+use tower_keep::core::{CommitId, Finish, NewSession, Op, Open, Opened, Owner, Put, Secret, View};
 use tower_keep::{Clock, Limits, SessionId, SessionStore};
 use tower_keep_testkit::{Gate, TestClock};
-use tower_keep_tower_sessions::{Bridged14, BridgedBuilder, V14};
+use tower_keep_tower_sessions::Bridged14;
 use tower_sessions_core_014::session::{Id, Record};
 use tower_sessions_core_014::session_store::{Error, Result};
 use tower_sessions_core_014::{ExpiredDeletion, SessionStore as Theirs};
+
+use crate::life::{clock, on};
 
 /// What the calls fail with, if they do.
 type Failing = Option<Failure>;
@@ -136,20 +136,6 @@ impl ExpiredDeletion for Rows {
             .retain(|_, row| row.expiry_date > now);
         Ok(())
     }
-}
-
-/// Long enough that no test takes so long: their stores have the system's clock.
-pub(crate) const KEEP: Duration = Duration::from_secs(45);
-
-/// A clock that stands still at the system's time and is moved by the test.
-pub(crate) fn clock() -> TestClock {
-    TestClock::at(SystemClock::default().now())
-}
-
-pub(crate) fn on<S: Theirs>(store: S, clock: &TestClock) -> BridgedBuilder<V14<S>> {
-    Bridged14::builder(store)
-        .keep_expired(KEEP)
-        .clock(Arc::new(clock.clone()))
 }
 
 pub(crate) fn bridged() -> (Rows, Bridged14<Rows>, TestClock) {

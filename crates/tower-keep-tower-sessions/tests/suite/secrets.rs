@@ -1,14 +1,13 @@
 //! G8: what their store holds opens nothing, and nothing shows what it holds.
 
-use std::fmt::Write as _;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tower_keep::core::Token;
 use tower_keep_tower_sessions::Bridged14;
 
-use crate::app::{COOKIE, client};
+use crate::life::{COOKIE, client};
 use crate::rows::{Rows, bridged};
+use crate::spelling::{contains, spellings};
 
 /// All that is in the store: as it prints itself, as JSON, and our records decoded.
 fn dump(rows: &Rows) -> Vec<u8> {
@@ -19,33 +18,6 @@ fn dump(rows: &Rows) -> Vec<u8> {
         dump.extend(STANDARD.decode(record).unwrap());
     }
     dump
-}
-
-fn contains(dump: &[u8], what: &[u8]) -> bool {
-    dump.windows(what.len()).any(|part| part == what)
-}
-
-/// The cookie, its secret, and the secret's bytes in hexadecimal digits, in a list, and raw.
-fn spellings(cookie: &str) -> Vec<Vec<u8>> {
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
-        .decode(cookie)
-        .unwrap();
-    let secret = &bytes[16..];
-    let hex = secret.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap();
-        text
-    });
-    let list = format!("{secret:?}");
-    // The first character of the secret's half also has bits of the id.
-    [cookie, &cookie[22..], &hex, list.trim_matches(['[', ']'])]
-        .map(|text| text.as_bytes().to_vec())
-        .into_iter()
-        .chain([
-            secret.to_vec(),
-            STANDARD.encode(secret).into_bytes(),
-            STANDARD.encode(&bytes).into_bytes(),
-        ])
-        .collect()
 }
 
 #[tokio::test]

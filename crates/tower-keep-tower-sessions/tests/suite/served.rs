@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::Router;
-use tower_keep::{DynStore, MemoryStore, SessionId, SessionLayer, SessionLayerBuilder};
+use tower_keep::{DynStore, MemoryStore, SessionLayer, SessionLayerBuilder};
 use tower_keep_sqlx::SqliteStore;
 use tower_keep_testkit::{TestClient, TestClock};
 use tower_keep_tower_sessions::TowerSessions14Layer;
 
-use crate::app::{COOKIE, Client};
+use crate::life::Client;
 
 /// A store in this process, and one that does I/O.
 pub(crate) async fn stores() -> [DynStore; 2] {
@@ -30,11 +30,4 @@ pub(crate) fn clocked(routes: Router, clock: &TestClock) -> (Client, MemoryStore
     let layer = SessionLayer::builder(memory.clone()).clock(clock.clone());
     let client = served(routes, layer).with_clock(TestClock::clone(&clock));
     (client, memory)
-}
-
-/// The id in the client's cookie.
-pub(crate) fn id_of(client: &Client) -> Option<SessionId> {
-    let cookie = client.cookie(COOKIE)?;
-    let token = tower_keep::core::Token::parse(cookie.as_bytes(), "");
-    Some(token.unwrap().id())
 }

@@ -6,7 +6,8 @@ use tower_keep::SessionStore;
 use tower_keep::core::{Sweep, Swept};
 use tower_keep_tower_sessions::Bridged14;
 
-use crate::rows::{Rows, bridged, clock, new_session, on};
+use crate::life::{clock, on};
+use crate::rows::{Rows, bridged, new_session};
 
 #[tokio::test]
 async fn f1_a_sweep_is_theirs_if_they_have_one() {

@@ -8,8 +8,8 @@ use tower_keep_tower_sessions::{BridgeError, Bridged14};
 use tower_sessions_core_014::session::Record as Row;
 use tower_sessions_core_014::session_store::Error;
 
-use crate::app::{COOKIE, client};
-use crate::rows::{Failure, Rows, bridged, clock, new_session};
+use crate::life::{COOKIE, client, clock};
+use crate::rows::{Failure, Rows, bridged, new_session};
 
 /// What is wrong, and what of the stored session must not be told.
 fn cause(error: &StoreError) -> (StoreErrorKind, BridgeError) {
