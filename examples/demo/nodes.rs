@@ -61,9 +61,9 @@ impl Nodes {
         self.sessions.push(shop.sessions);
         // The addresses that "your devices" shows come from here.
         let app = shop.app.into_make_service_with_connect_info::<SocketAddr>();
-        let mut stop = self.stop.subscribe();
+        let mut told = self.stop.subscribe();
         let server = axum::serve(at, app).with_graceful_shutdown(async move {
-            let _ = stop.wait_for(|stop| *stop).await;
+            let _ = told.wait_for(|told| *told).await;
         });
         self.servers.spawn(server.into_future());
         Ok(())

@@ -55,6 +55,17 @@ impl Node {
 }
 
 impl Link {
+    /// Whether all keys are on one server.
+    pub(crate) const fn is_one_server(&self) -> bool {
+        match self {
+            Self::Single(_) => true,
+            #[cfg(feature = "sentinel")]
+            Self::Sentinel(_) => true,
+            #[cfg(feature = "cluster")]
+            Self::Cluster(_) => false,
+        }
+    }
+
     /// The servers that have the keys, in an order of their own.
     #[cfg_attr(
         not(feature = "cluster"),

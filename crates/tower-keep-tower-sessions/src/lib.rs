@@ -3,6 +3,7 @@
     not(feature = "v14"),
     doc = "Stores of tower-sessions under tower-keep; documented with the feature `v14`."
 )]
+#![allow(clippy::doc_markdown, reason = "the engines' names are no code")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg(any(feature = "v14", feature = "v15"))]
 

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::browser::Browser;
 
 /// Whoever waits for longer waits in vain.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 impl Browser {
     /// Clicks what leads to another page, and waits for that page.
@@ -39,9 +39,8 @@ impl Browser {
     /// Waits until it is so.
     pub async fn until(&self, what: &str, is_so: impl AsyncFn() -> bool) {
         let waiting = async { while !is_so().await {} };
-        if timeout(PATIENCE, waiting).await.is_err() {
-            panic!("not so: {what}; the page is\n{}", self.text().await);
-        }
+        let became = timeout(PATIENCE, waiting).await.is_ok();
+        assert!(became, "not so: {what}; the page is\n{}", self.text().await);
     }
 
     /// Waits until the one element that the selector means says this, somewhere.

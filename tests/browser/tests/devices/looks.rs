@@ -13,7 +13,7 @@ use tower_keep_browser::{Browser, View, problems, serve};
 use tower_keep_devices::Devices;
 use tower_keep_testkit::{TestClient, TestClock};
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// When, as what and from where Ann has logged in.
 const LOGINS: [(u32, &str, &str); 5] = [
