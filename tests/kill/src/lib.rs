@@ -6,7 +6,7 @@
 //! all threads, and strike at the n-th. That needs no right to trace other processes, one count for
 //! all threads, which `strace` does not have, and half writes, and it can write down what was
 //! written, so that what a disk would have after a power cut can be put together afterwards
-//! ([`disk`]).
+//! (`disk.rs`).
 //!
 //! Then the store is opened anew, and everything must be there that was acknowledged, and nothing
 //! that was acknowledged to be gone; what was under way is either or; leases end; a sweep leaves no
