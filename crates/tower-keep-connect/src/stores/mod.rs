@@ -48,6 +48,10 @@ pub(crate) async fn open(
 }
 
 /// Brings the schema up to date, if the store has one.
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
+    allow(clippy::unused_async, reason = "only databases are asked")
+)]
 pub(crate) async fn upgrade(
     target: Target<'_>,
     config: &StoreConfig,
