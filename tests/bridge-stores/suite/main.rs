@@ -3,6 +3,7 @@
 //! in a file, and Moka.
 
 #![allow(
+    clippy::doc_markdown,
     clippy::unwrap_used,
     clippy::panic,
     reason = "the helpers of tests are tests too"
