@@ -15,6 +15,9 @@ use crate::life::on;
 pub(crate) trait Place: Sized + Send + Sync + 'static {
     type Store: SessionStore + Clone + Debug;
 
+    /// The error of theirs by which their store breaks the contract.
+    const BREAKS: Option<&'static str> = None;
+
     fn new() -> impl Future<Output = Self> + Send;
 
     /// The store as its crate has it. All that this gives are one.

@@ -14,6 +14,10 @@ pub(crate) struct Redis(Pool);
 impl Place for Redis {
     type Store = RedisStore<Pool>;
 
+    /// A save of what Redis has removed by itself (`SET XX`) answers with nothing, which their store
+    /// cannot read: an error, where the rule says that the session is gone.
+    const BREAKS: Option<&'static str> = Some("Could not convert to bool");
+
     async fn new() -> Self {
         let mut config = Config::from_url(&server("KEEP_REDIS_URL")).unwrap();
         config.database = Some(DATABASE);
