@@ -1,7 +1,7 @@
 //! The 64 characters of base64url (RFC 4648, section 5) that 48 bytes are.
 //!
-//! Every request that asks for its session reads a token. A length that is known beforehand, with
-//! neither padding nor a bit to spare, takes a third of what a reader of any base64 does.
+//! Every request that asks for its session reads a token. With a length that is known beforehand,
+//! and neither padding nor a bit to spare, there is little to do, and nothing to get wrong.
 
 pub(super) const BYTES: usize = 48;
 pub(super) const CHARS: usize = 64;
