@@ -49,7 +49,7 @@ impl Reads {
 pub(crate) trait Dialect {
     const LEAST: &'static str;
     const GREATEST: &'static str;
-    /// An `UPDATE` that returns whether it matched, the time and the columns it reads.
+    /// An `UPDATE` that returns the columns it reads, if it matches.
     fn update(table: &Table, update: &Update) -> String;
     /// The same for one that gives up a lease, which tells those who wait where the engine can.
     fn releasing(table: &Table, update: &Update) -> String {
@@ -81,7 +81,6 @@ pub(crate) struct Statements {
     pub(crate) walk: Sql,
     pub(crate) revoke: Sql,
     pub(crate) look: Sql,
-    #[cfg(any(feature = "mysql", feature = "sqlite"))]
     pub(crate) peek: Sql,
     pub(crate) lease: Sql,
     pub(crate) touch: Sql,
@@ -117,7 +116,6 @@ impl Statements {
             walk: spell(D::list(table, Reads::Head, BEHIND)),
             revoke: releasing(&REVOKE),
             look: D::select(table, Reads::Whole).into(),
-            #[cfg(any(feature = "mysql", feature = "sqlite"))]
             peek: D::select(table, Reads::Head).into(),
             lease: update(&LEASE),
             touch: update(&TOUCH),

@@ -101,8 +101,6 @@ impl MySqlStore {
 }
 
 impl Engine for Inner {
-    const TOUCHES_ALONG: bool = true;
-
     fn statements(&self) -> &Statements {
         &self.statements
     }

@@ -8,20 +8,29 @@ use sqlx::types::Uuid;
 use sqlx::{PgConnection, Postgres, Row};
 use tower_keep_core::{SessionId, StoreError, Timestamp};
 
+use super::packed::{self, Packed, packed};
 use crate::connections::Connections;
 use crate::engine::{Outcome, Removed, Step, TRIES};
-use crate::error::{corrupt, from_driver, unavailable};
+use crate::error::{corrupt, from_driver};
 use crate::row::{self, Columns, Listed, Stored, removed};
-use crate::statement::{Dialect, OVER, REVOKE, Reads, Sql, Update, counts};
+use crate::statement::{Dialect, OVER, REVOKE, Reads, Sql, Statements, Update, counts};
 use crate::table::Table;
 use crate::users::Listing;
 use crate::value::Value;
 
 pub(super) struct Text;
 
-/// The server's time, taken once a statement.
-const CLOCK: &str = "t AS MATERIALIZED \
-     (SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now)";
+/// The server's time as a row, for statements that look at one session.
+///
+/// `date_part` computes in binary, where `extract` does in decimal.
+const CLOCK: &str =
+    "(SELECT floor(date_part('epoch', clock_timestamp()) * 1000)::bigint AS now) AS t";
+
+/// The same for statements that look at several, taken once for all of them. The server takes
+/// longer to set up a statement with it.
+fn clock() -> String {
+    format!("t AS MATERIALIZED (SELECT now FROM {CLOCK})")
+}
 
 impl Dialect for Text {
     const LEAST: &'static str = "LEAST";
@@ -36,31 +45,32 @@ impl Dialect for Text {
     }
 
     fn insert(table: &Table, columns: &str, values: &str) -> String {
-        let insert = format!(
-            "INSERT INTO {table} ({columns}) SELECT {values} FROM t \
+        let sql = format!(
+            "INSERT INTO {table} ({columns}) SELECT {values} FROM {CLOCK} \
              ON CONFLICT (id) DO NOTHING RETURNING {}",
-            Reads::Head.columns()
+            packed(Reads::Head, "created_at")
         );
-        finished(table, &insert, Reads::Head)
+        sql.replace("{now}", "t.now")
     }
 
     fn select(table: &Table, reads: Reads) -> String {
         format!(
-            "WITH {CLOCK} SELECT id IS NOT NULL, now, {} FROM t LEFT JOIN {table} ON id = $1",
-            reads.columns()
+            "SELECT {} FROM {CLOCK} LEFT JOIN {table} ON id = $1",
+            packed(reads, "t.now")
         )
     }
 
     fn list(table: &Table, reads: Reads, which: &str) -> String {
         let sql = format!(
-            "WITH {CLOCK} SELECT TRUE, now, {} FROM {table}, t WHERE {which}",
-            reads.columns()
+            "WITH {} SELECT {} FROM {table}, t WHERE {which}",
+            clock(),
+            packed(reads, "t.now")
         );
         sql.replace("{now}", "t.now")
     }
 
     fn count(table: &Table) -> String {
-        let sql = format!("WITH {CLOCK} SELECT {} FROM {table}, t", counts());
+        let sql = format!("WITH {} SELECT {} FROM {table}, t", clock(), counts());
         sql.replace("{now}", "t.now")
     }
 
@@ -75,9 +85,10 @@ impl Dialect for Text {
             table.name()
         );
         let sql = format!(
-            "WITH {CLOCK}, over AS MATERIALIZED ({over}) \
+            "WITH {}, over AS MATERIALIZED ({over}) \
              DELETE FROM {table} AS s USING over WHERE s.id = over.id \
-             RETURNING s.id, (s.gone_at IS NOT NULL)::int::int8"
+             RETURNING s.id, (s.gone_at IS NOT NULL)::int::int8",
+            clock()
         );
         sql.replace("{now}", "t.now")
     }
@@ -87,9 +98,8 @@ impl Dialect for Text {
 pub(super) fn revocation(table: &Table) -> Sql {
     let Update { set, when, .. } = REVOKE;
     let sql = format!(
-        "WITH {CLOCK}, done AS \
-         (UPDATE {table} SET {set} FROM t WHERE id = ANY($1) AND {when} RETURNING id{}) \
-         SELECT id FROM done",
+        "WITH {} UPDATE {table} SET {set} FROM t WHERE id = ANY($1) AND {when} RETURNING id{}",
+        clock(),
         tell(table)
     );
     sql.replace("{now}", "t.now").into()
@@ -114,33 +124,15 @@ fn tell(table: &Table) -> String {
     )
 }
 
+/// What is written comes from `RETURNING`: beside it, the statement sees only what was there before
+/// it waited for the row. Where nothing matches there is no row, which is read by a statement of
+/// its own: one that did both would take the server twice as long each time.
 fn changed(table: &Table, update: &Update, tell: &str) -> String {
     let Update { set, when, reads } = update;
-    let returned = match reads {
-        Reads::Nothing => "1 AS one".to_owned(),
-        reads => reads.columns(),
-    };
-    // What was written comes from RETURNING: beside it, the statement sees only what was there
-    // before it waited for the row.
-    let update = format!(
-        "UPDATE {table} SET {set} FROM t WHERE id = $1 AND {when} RETURNING {returned}{tell}"
+    let returned = packed(*reads, "t.now");
+    let sql = format!(
+        "UPDATE {table} SET {set} FROM {CLOCK} WHERE id = $1 AND {when} RETURNING {returned}{tell}"
     );
-    finished(table, &update, *reads)
-}
-
-/// Carries out `change`, and returns the row after it or the one that did not match.
-fn finished(table: &Table, change: &str, reads: Reads) -> String {
-    let sql = if reads == Reads::Nothing {
-        format!("WITH {CLOCK}, done AS ({change}) SELECT EXISTS (SELECT 1 FROM done), now FROM t")
-    } else {
-        let columns = reads.columns();
-        let after = columns.replace("CAST(NULL AS TEXT) AS ", "");
-        format!(
-            "WITH {CLOCK}, done AS ({change}) SELECT TRUE, now, {after} FROM done, t \
-             UNION ALL SELECT FALSE, now, {columns} FROM {table}, t \
-             WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM done)"
-        )
-    };
     sql.replace("{now}", "t.now")
 }
 
@@ -185,43 +177,73 @@ pub(super) async fn read(
     sql: &Sql,
     id: SessionId,
 ) -> Result<(Option<Stored>, Timestamp), StoreError> {
-    let id = Value::Id(id);
-    let run = async || {
-        let mut taken = connections.take().await?;
-        let row = bind(query(sql), &id).fetch_one(taken.connection()).await?;
-        taken.keep();
-        Ok(row)
-    };
-    let row = repeated(run).await?;
-    let (found, now) = preamble(&row)?;
-    let row = found.then(|| Stored::read(&row, 2)).transpose()?;
-    Ok((row, now))
+    let values = [Value::Id(id)];
+    found(fetch(connections, sql, &values).await?)
+}
+
+/// Runs a statement whose only parameter is the id, and tells whether it matched.
+pub(super) async fn matches(
+    connections: &Connections<Postgres>,
+    sql: &Sql,
+    id: SessionId,
+) -> Result<bool, StoreError> {
+    let values = [Value::Id(id)];
+    Ok(fetch(connections, sql, &values).await?.is_some())
 }
 
 pub(super) async fn step(
     connections: &Connections<Postgres>,
+    statements: &Statements,
     step: Step,
 ) -> Result<Outcome, StoreError> {
     let (sql, values, reads) = parts(step);
-    let run = async || {
-        let mut taken = connections.take().await?;
-        let query = values.iter().fold(query(&sql), bind);
-        let row = query.fetch_optional(taken.connection()).await?;
-        taken.keep();
-        Ok(row)
-    };
-    outcome(repeated(run).await?, reads)
+    if let Some(row) = fetch(connections, &sql, &values).await? {
+        return applied(&row, reads);
+    }
+    refused(match unmatched(statements, reads) {
+        Some(sql) => fetch(connections, sql, &values[..1]).await?,
+        None => None,
+    })
 }
 
 /// A step of a transaction: where another is in its way, all of the transaction was undone.
 pub(super) async fn step_within(
     connection: &mut PgConnection,
+    statements: &Statements,
     step: Step,
 ) -> Result<Outcome, StoreError> {
     let (sql, values, reads) = parts(step);
-    let query = values.iter().fold(query(&sql), bind);
-    let row = query.fetch_optional(connection).await;
-    outcome(row.map_err(driver_error)?, reads)
+    if let Some(row) = fetch_within(connection, &sql, &values).await? {
+        return applied(&row, reads);
+    }
+    refused(match unmatched(statements, reads) {
+        Some(sql) => fetch_within(connection, sql, &values[..1]).await?,
+        None => None,
+    })
+}
+
+async fn fetch(
+    connections: &Connections<Postgres>,
+    sql: &Sql,
+    values: &[Value],
+) -> Result<Option<PgRow>, StoreError> {
+    let run = async || {
+        let mut taken = connections.take().await?;
+        let query = values.iter().fold(query(sql), bind);
+        let row = query.fetch_optional(taken.connection()).await?;
+        taken.keep();
+        Ok(row)
+    };
+    repeated(run).await
+}
+
+async fn fetch_within(
+    connection: &mut PgConnection,
+    sql: &Sql,
+    values: &[Value],
+) -> Result<Option<PgRow>, StoreError> {
+    let query = values.iter().fold(query(sql), bind);
+    query.fetch_optional(connection).await.map_err(driver_error)
 }
 
 fn parts(step: Step) -> (Sql, Vec<Value>, Reads) {
@@ -230,20 +252,47 @@ fn parts(step: Step) -> (Sql, Vec<Value>, Reads) {
     (step.sql, values, step.reads)
 }
 
-fn outcome(row: Option<PgRow>, reads: Reads) -> Result<Outcome, StoreError> {
-    let Some(row) = row else {
-        return Ok(Outcome {
-            applied: false,
-            now: Timestamp::from_millis(0),
-            row: None,
-        });
-    };
-    let (applied, now) = preamble(&row)?;
-    let row = match reads {
+/// What reads the row that a step did not match, if that is asked for.
+fn unmatched(statements: &Statements, reads: Reads) -> Option<&Sql> {
+    match reads {
+        Reads::Whole => Some(&statements.look),
+        Reads::Head => Some(&statements.peek),
         Reads::Nothing => None,
-        Reads::Whole | Reads::Head => Some(Stored::read(&row, 2)?),
+    }
+}
+
+fn applied(row: &PgRow, reads: Reads) -> Result<Outcome, StoreError> {
+    let (now, row) = match reads {
+        Reads::Nothing => (packed::now(row)?, None),
+        Reads::Whole | Reads::Head => {
+            let row = Packed::new(row)?;
+            (row.now()?, Some(Stored::read(&row, 0)?))
+        }
     };
-    Ok(Outcome { applied, now, row })
+    Ok(Outcome {
+        applied: true,
+        now,
+        row,
+    })
+}
+
+fn refused(row: Option<PgRow>) -> Result<Outcome, StoreError> {
+    let (row, now) = found(row)?;
+    Ok(Outcome {
+        applied: false,
+        now,
+        row,
+    })
+}
+
+/// The answer of a statement that selects a row.
+fn found(row: Option<PgRow>) -> Result<(Option<Stored>, Timestamp), StoreError> {
+    let Some(row) = row else {
+        return Ok((None, Timestamp::from_millis(0)));
+    };
+    let row = Packed::new(&row)?;
+    let stored = row.found().then(|| Stored::read(&row, 0)).transpose()?;
+    Ok((stored, row.now()?))
 }
 
 pub(super) async fn list(
@@ -252,11 +301,12 @@ pub(super) async fn list(
 ) -> Result<(Vec<Listed>, Timestamp), StoreError> {
     let query = listing.values.iter().fold(query(&listing.sql), bind);
     let rows = query.fetch_all(connection).await.map_err(driver_error)?;
+    let rows: Vec<_> = rows.iter().map(Packed::new).collect::<Result<_, _>>()?;
     let now = match rows.first() {
-        Some(row) => preamble(row)?.1,
+        Some(row) => row.now()?,
         None => Timestamp::from_millis(0),
     };
-    Ok((row::each(&rows, 2), now))
+    Ok((row::each(&rows, 0), now))
 }
 
 pub(super) async fn revoke(
@@ -276,15 +326,6 @@ pub(super) async fn revoke(
         SessionId::from_bytes(id.into_bytes()).map_err(|_| corrupt("its id is none"))
     };
     rows.iter().map(id).collect()
-}
-
-fn preamble(row: &PgRow) -> Result<(bool, Timestamp), StoreError> {
-    let (applied, now): (bool, i64) = (
-        row.try_get(0).map_err(driver_error)?,
-        row.try_get(1).map_err(driver_error)?,
-    );
-    let now = u64::try_from(now).map_err(|_| unavailable("its clock is before 1970"))?;
-    Ok((applied, Timestamp::from_millis(now)))
 }
 
 pub(super) async fn count(

@@ -2,6 +2,7 @@
 
 mod builder;
 mod driver;
+mod packed;
 mod pooling;
 mod users;
 mod wakeups;
@@ -136,8 +137,6 @@ impl Inner {
 }
 
 impl Engine for Inner {
-    const TOUCHES_ALONG: bool = true;
-
     fn statements(&self) -> &Statements {
         &self.statements
     }
@@ -147,7 +146,7 @@ impl Engine for Inner {
     }
 
     async fn step(&self, step: Step) -> Result<Outcome, StoreError> {
-        driver::step(self.connections().await?, step).await
+        driver::step(self.connections().await?, &self.statements, step).await
     }
 
     async fn read(&self, id: SessionId) -> Result<(Option<Stored>, Timestamp), StoreError> {

@@ -72,7 +72,7 @@ impl Transaction for Joining<'_> {
     }
 
     async fn step(&mut self, step: Step) -> Result<Outcome, StoreError> {
-        driver::step_within(self.held.connection(), step).await
+        driver::step_within(self.held.connection(), &self.inner.statements, step).await
     }
 
     async fn revoke(

@@ -21,8 +21,7 @@ use tracing::{debug, warn};
 
 use super::driver;
 use crate::connections::Connections;
-use crate::engine::Step;
-use crate::statement::{Reads, Sql};
+use crate::statement::Sql;
 
 /// Pauses between attempts to connect: the first, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
@@ -221,14 +220,10 @@ impl Shared {
 
     /// Has whoever gives up the lease say so; if nobody holds it, that is what was waited for.
     async fn mark(self: Arc<Self>, id: SessionId) {
-        let step = Step {
-            sql: self.setup.mark.clone(),
-            id,
-            values: Vec::new(),
-            reads: Reads::Nothing,
-        };
-        let marked = driver::step(&self.setup.connections, step).await;
-        if marked.is_ok_and(|outcome| !outcome.applied) {
+        let Setup {
+            connections, mark, ..
+        } = &self.setup;
+        if let Ok(false) = driver::matches(connections, mark, id).await {
             self.wake(id);
         }
     }

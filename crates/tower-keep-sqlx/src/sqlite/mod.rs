@@ -98,8 +98,6 @@ impl SqliteStore {
 }
 
 impl Engine for Sqlite {
-    const TOUCHES_ALONG: bool = false;
-
     fn statements(&self) -> &Statements {
         &self.statements
     }

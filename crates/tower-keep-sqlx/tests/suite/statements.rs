@@ -86,6 +86,12 @@ async fn a_verb_is_one_statement() {
         count("create");
         store.open(&reading(&new)).await.unwrap();
         count("read");
+        let due = Open {
+            touch: Some(std::time::Duration::ZERO),
+            ..reading(&new)
+        };
+        store.open(&due).await.unwrap();
+        count("read and touch");
         let owner = Owner::unique();
         let opened = store.open(&leasing(&new, owner)).await.unwrap();
         assert!(
@@ -146,7 +152,7 @@ async fn a_verb_is_one_statement() {
             let expected = match (what, engine) {
                 // With the connection's own.
                 ("migrate", _) => continue,
-                ("refused", Engine::Sqlite) => 2,
+                ("read and touch", _) | ("refused", Engine::Sqlite | Engine::Postgres) => 2,
                 // What begins and ends the transaction names no table and is not logged with it.
                 ("under a cap" | "revoke all", engine) => 2 + ends(engine),
                 ("under a cap, evicting", engine) => 3 + ends(engine),
