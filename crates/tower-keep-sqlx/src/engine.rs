@@ -228,10 +228,15 @@ fn finishing<E: Engine>(engine: &E, finish: &Finish) -> Result<Step, StoreError>
             ];
         }
         Op::Put(put) => {
-            step.sql = sql.put.clone();
             step.values.push(Value::count(*version));
-            step.values
-                .extend(parameters::changes(put, engine.max_data())?);
+            if let Some(data) = parameters::only_data(put) {
+                step.sql = sql.save.clone();
+                step.values.push(Value::data(data, engine.max_data())?);
+            } else {
+                step.sql = sql.put.clone();
+                let changes = parameters::changes(put, engine.max_data())?;
+                step.values.extend(changes);
+            }
         }
     }
     Ok(step)

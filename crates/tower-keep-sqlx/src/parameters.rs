@@ -1,9 +1,29 @@
 //! The long lists of parameters, in the order that their statements name.
 
+use tower_keep_core::data::Data;
 use tower_keep_core::{CommitId, HeadChange, NewSession, Put, Record, StoreError};
 
 use crate::row::{CLIENT, JSON, REMEMBER};
 use crate::value::Value;
+
+/// The data, if nothing else changes.
+pub(crate) fn only_data(put: &Put) -> Option<&Data> {
+    match &put.head {
+        HeadChange {
+            secret: None,
+            user: None,
+            // For a user only.
+            cap: _,
+            authenticated: false,
+            anchor: false,
+            limits: None,
+            extend: None,
+            client: None,
+            remember: None,
+        } => put.data.as_ref(),
+        _ => None,
+    }
+}
 
 /// Those of a commit, from its data on.
 pub(crate) fn changes(put: &Put, max: usize) -> Result<[Value; 14], StoreError> {

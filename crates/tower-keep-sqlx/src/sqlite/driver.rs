@@ -1,7 +1,8 @@
 //! The statements as SQLite takes them, and how they are run.
 
+use futures_util::StreamExt;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Executor, Sqlite, SqliteConnection};
+use sqlx::{Either, Executor, Sqlite, SqliteConnection};
 use tower_keep_core::{SessionId, StoreError, Timestamp};
 
 use crate::engine::{Outcome, Removed, Step};
@@ -145,31 +146,65 @@ pub(super) async fn list<'c>(
 pub(super) async fn step(
     connection: &mut SqliteConnection,
     statements: &Statements,
-    step: Step,
+    step: &Step,
     now: Timestamp,
 ) -> Result<Outcome, StoreError> {
-    let Step {
-        sql,
-        id,
-        mut values,
-        reads,
-    } = step;
-    values.insert(0, Value::Id(id));
-    values.push(Value::Int(Some(instant(now))));
-    let rows = values
-        .iter()
-        .fold(query(&sql), bind)
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(driver_error)?;
-    let applied = !rows.is_empty();
-    let row = match (rows.first(), reads) {
+    let (id, time) = (Value::Id(step.id), Value::Int(Some(instant(now))));
+    let query = bind(query(&step.sql), &id);
+    let query = bind(step.values.iter().fold(query, bind), &time);
+    let rows = query.fetch_all(&mut *connection).await;
+    let rows = rows.map_err(driver_error)?;
+    outcome(connection, statements, step, rows.first(), now).await
+}
+
+/// Runs the same statement for each of several sessions, as one text that `copies` of it make up.
+/// Tells for each what it returned.
+///
+/// The driver hands a text to a thread of its own and waits for it: that takes longer than the
+/// statement itself.
+pub(super) async fn each(
+    connection: &mut SqliteConnection,
+    copies: &Sql,
+    steps: &[&Step],
+    now: Timestamp,
+) -> Result<Vec<Option<SqliteRow>>, StoreError> {
+    let ids: Vec<_> = steps.iter().map(|step| Value::Id(step.id)).collect();
+    let time = Value::Int(Some(instant(now)));
+    let mut query = query(copies);
+    for (step, id) in steps.iter().zip(&ids) {
+        query = bind(step.values.iter().fold(bind(query, id), bind), &time);
+    }
+    let mut results = connection.fetch_many(query);
+    let (mut returned, mut first) = (Vec::with_capacity(steps.len()), None);
+    while let Some(result) = results.next().await {
+        match result.map_err(driver_error)? {
+            Either::Right(row) => first = first.or(Some(row)),
+            // The end of one statement.
+            Either::Left(_) => returned.push(first.take()),
+        }
+    }
+    Ok(returned)
+}
+
+/// What became of a step by what it returned, if that was anything.
+pub(super) async fn outcome(
+    connection: &mut SqliteConnection,
+    statements: &Statements,
+    step: &Step,
+    returned: Option<&SqliteRow>,
+    now: Timestamp,
+) -> Result<Outcome, StoreError> {
+    let row = match (returned, step.reads) {
         (_, Reads::Nothing) => None,
         (Some(row), _) => Some(Stored::read(row, 0)?),
-        (None, Reads::Whole) => read(connection, &statements.look, id).await?,
-        (None, Reads::Head) => read(connection, &statements.peek, id).await?,
+        (None, Reads::Whole) => read(connection, &statements.look, step.id).await?,
+        (None, Reads::Head) => read(connection, &statements.peek, step.id).await?,
     };
-    Ok(Outcome { applied, now, row })
+    Ok(Outcome {
+        applied: returned.is_some(),
+        now,
+        row,
+    })
 }
 
 pub(super) async fn has_table<'c>(

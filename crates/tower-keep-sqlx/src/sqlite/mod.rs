@@ -2,6 +2,7 @@
 
 mod builder;
 mod driver;
+mod together;
 mod users;
 mod writer;
 

@@ -38,7 +38,7 @@ impl Transaction for Writing<'_> {
     }
 
     async fn step(&mut self, step: Step) -> Result<Outcome, StoreError> {
-        driver::step(self.connection, self.statements, step, self.now).await
+        driver::step(self.connection, self.statements, &step, self.now).await
     }
 
     async fn revoke(

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tower_keep_core::{Clock, SessionId, StoreError, StoreErrorKind, Timestamp};
 
 use super::driver::{self, disk_failed, driver_error};
+use super::together::{self, Texts};
 use super::users::Writing;
 use crate::engine::{Outcome, Removed, Step};
 use crate::error::unavailable;
@@ -124,6 +125,46 @@ type Reply = oneshot::Sender<Result<Answer, StoreError>>;
 struct Job {
     task: Task,
     reply: Reply,
+    /// See [`in_rounds`].
+    round: usize,
+}
+
+impl Job {
+    fn step(&self) -> Option<&Step> {
+        match &self.task {
+            Task::Step(step) => Some(step),
+            _ => None,
+        }
+    }
+
+    /// Whether it matters which of the two is first.
+    fn meets(&self, other: &Self) -> bool {
+        self.step()
+            .zip(other.step())
+            .is_none_or(|(one, other)| one.id == other.id)
+    }
+
+    /// Whether it is the same step of another session, and can share a text with it.
+    fn goes_with(&self, other: &Self) -> bool {
+        let steps = self.step().zip(other.step());
+        let same = steps.is_some_and(|(one, other)| Arc::ptr_eq(&one.sql, &other.sql));
+        same && self.round == other.round
+    }
+}
+
+/// Brings the same steps together. What meets stays in its order: it is in another round.
+fn in_rounds(batch: &mut [Job]) {
+    for at in 1..batch.len() {
+        let (before, rest) = batch.split_at_mut(at);
+        if let Some(job) = rest.first_mut() {
+            let before = before.iter().filter(|earlier| job.meets(earlier));
+            job.round = before.map(|earlier| earlier.round + 1).max().unwrap_or(0);
+        }
+    }
+    batch.sort_by_key(|job| {
+        let sql = job.step().map(|step| Arc::as_ptr(&step.sql).cast::<u8>());
+        (job.round, sql)
+    });
 }
 
 /// The way to the task that writes.
@@ -163,7 +204,14 @@ impl Writer {
 
     pub(super) async fn run(&self, task: Task) -> Result<Answer, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let sent = self.jobs()?.send(Job { task, reply }).await;
+        let sent = self
+            .jobs()?
+            .send(Job {
+                task,
+                reply,
+                round: 0,
+            })
+            .await;
         sent.map_err(|_| lost())?;
         answer.await.map_err(|_| lost())?
     }
@@ -188,6 +236,7 @@ fn lost() -> StoreError {
 /// The connection, and whether it synchronises its commits with the disk at the moment.
 struct Open {
     inner: SqliteConnection,
+    texts: Texts,
     lasting: bool,
 }
 
@@ -197,6 +246,7 @@ impl Open {
         let inner = SqliteConnection::connect_with(&setup.options).await;
         let mut open = Self {
             inner: inner.map_err(driver_error)?,
+            texts: Texts::default(),
             lasting: setup.lasting,
         };
         if doubted {
@@ -281,44 +331,31 @@ struct Lost {
 }
 
 /// Carries out a batch, and gives the connection back if it is still good.
-async fn run(setup: &Setup, mut open: Open, batch: Vec<Job>) -> Result<Open, Lost> {
+async fn run(setup: &Setup, mut open: Open, mut batch: Vec<Job>) -> Result<Open, Lost> {
+    in_rounds(&mut batch);
     let mut tasks = batch.iter().map(|job| &job.task);
     let lasting = setup.lasting && tasks.any(|task| task.must_last(&setup.statements));
     // A single statement is atomic without a transaction around it.
     let alone = matches!(&batch[..], [job] if !matches!(job.task, Task::Change(_)));
-    let mut done = Vec::with_capacity(batch.len());
-    let mut left = batch.into_iter();
+    let mut answers = Vec::with_capacity(batch.len());
     let result = async {
         open.prepare(lasting).await?;
-        let connection = &mut open.inner;
         if !alone {
-            command(connection, "BEGIN IMMEDIATE").await?;
+            command(&mut open.inner, "BEGIN IMMEDIATE").await?;
         }
-        for job in left.by_ref() {
-            let answer = carry_out(setup, connection, job.task).await;
-            match answer {
-                // What cannot be read fails one step, what cannot be done all of them.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        StoreErrorKind::Unavailable | StoreErrorKind::Full
-                    ) =>
-                {
-                    done.push((job.reply, Err(repeated(&error))));
-                    return Err(error);
-                }
-                answer => done.push((job.reply, answer)),
-            }
+        for jobs in batch.chunk_by(Job::goes_with) {
+            carry_out(setup, &mut open, jobs, &mut answers).await?;
         }
         if !alone {
-            command(connection, "COMMIT").await?;
+            command(&mut open.inner, "COMMIT").await?;
         }
         Ok(())
     }
     .await;
+    let replies = batch.into_iter().map(|job| job.reply);
     match result {
         Ok(()) => {
-            for (reply, answer) in done {
+            for (reply, answer) in replies.zip(answers) {
                 // Whoever asked may be gone.
                 drop(reply.send(answer));
             }
@@ -327,8 +364,7 @@ async fn run(setup: &Setup, mut open: Open, batch: Vec<Job>) -> Result<Open, Los
         Err(error) => {
             let clean = alone || command(&mut open.inner, "ROLLBACK").await.is_ok();
             let disk_failed = disk_failed(&error);
-            let replies = done.into_iter().map(|(reply, _)| reply);
-            refuse(replies.chain(left.map(|job| job.reply)), &error);
+            refuse(replies, &error);
             // After trouble with the file it may be one that can only read; a new one cannot be worse.
             let is_good = clean && !(setup.is_file && error.kind() == StoreErrorKind::Unavailable);
             if is_good {
@@ -340,17 +376,54 @@ async fn run(setup: &Setup, mut open: Open, batch: Vec<Job>) -> Result<Open, Los
     }
 }
 
+/// Carries out jobs that go together, and answers each in its turn.
+///
+/// # Errors
+/// What cannot be read fails one of them, what cannot be done the whole batch.
 async fn carry_out(
     setup: &Setup,
+    open: &mut Open,
+    jobs: &[Job],
+    answers: &mut Vec<Result<Answer, StoreError>>,
+) -> Result<(), StoreError> {
+    let all = if let [job] = jobs {
+        vec![carry_out_one(setup, &mut open.inner, &job.task).await]
+    } else {
+        let steps: Vec<_> = jobs.iter().filter_map(Job::step).collect();
+        let (connection, texts) = (&mut open.inner, &mut open.texts);
+        let done = together::steps(connection, texts, &setup.statements, &steps, &*setup.clock);
+        let done = done.await?.into_iter();
+        done.map(|done| done.map(Answer::Step)).collect()
+    };
+    for answer in all {
+        match answer {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    StoreErrorKind::Unavailable | StoreErrorKind::Full
+                ) =>
+            {
+                return Err(error);
+            }
+            answer => answers.push(answer),
+        }
+    }
+    Ok(())
+}
+
+async fn carry_out_one(
+    setup: &Setup,
     connection: &mut SqliteConnection,
-    task: Task,
+    task: &Task,
 ) -> Result<Answer, StoreError> {
     let statements = &*setup.statements;
     let now = setup.clock.now();
     Ok(match task {
         Task::Step(step) => Answer::Step(driver::step(connection, statements, step, now).await?),
-        Task::Read(id) => Answer::Read(driver::read(connection, &statements.look, id).await?, now),
-        Task::List(listing) => Answer::List(driver::list(connection, listing, now).await?, now),
+        Task::Read(id) => Answer::Read(driver::read(connection, &statements.look, *id).await?, now),
+        Task::List(listing) => {
+            Answer::List(driver::list(connection, listing.clone(), now).await?, now)
+        }
         Task::Change(change) => {
             let mut writing = Writing {
                 connection,
@@ -361,13 +434,14 @@ async fn carry_out(
         }
         Task::Count => Answer::Count(driver::count(connection, &statements.count, now).await?),
         Task::Remove { limit, keep } => {
-            Answer::Remove(driver::remove(connection, &statements.sweep, limit, keep, now).await?)
+            let sweep = &statements.sweep;
+            Answer::Remove(driver::remove(connection, sweep, *limit, *keep, now).await?)
         }
         Task::HasTable => {
             Answer::HasTable(driver::has_table(connection, &statements.has_table).await?)
         }
         Task::Script(sql) => {
-            let script = sqlx::raw_sql(sqlx::AssertSqlSafe(sql));
+            let script = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.clone()));
             script.execute(connection).await.map_err(driver_error)?;
             Answer::Script
         }

@@ -58,6 +58,8 @@ mod storage;
 #[cfg(test)]
 mod stuck;
 #[cfg(test)]
+mod together;
+#[cfg(test)]
 mod users;
 #[cfg(test)]
 mod wakeups;

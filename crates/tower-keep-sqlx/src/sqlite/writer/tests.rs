@@ -94,5 +94,62 @@ async fn what_must_last_is_synchronised_and_leases_are_not() {
 
 fn job(task: Task) -> (Job, oneshot::Receiver<Result<Answer, StoreError>>) {
     let (reply, answer) = oneshot::channel();
-    (Job { task, reply }, answer)
+    let round = 0;
+    (Job { task, reply, round }, answer)
+}
+
+/// The same steps of different sessions come together; what concerns one session, and what is no
+/// step, stays in its order.
+#[test]
+fn what_meets_stays_in_its_order() {
+    let sql = Statements::new::<Text>(&Table::default());
+    let [none, ada, bob, cy] = [0, 1, 2, 3].map(|at| SessionId::new(Timestamp::from_millis(at)));
+    let of = |sql: &Sql, id| {
+        let Task::Step(step) = step(sql) else {
+            unreachable!()
+        };
+        Task::Step(Step { id, ..step })
+    };
+    let tasks = [
+        of(&sql.lease, ada),
+        of(&sql.release, bob),
+        of(&sql.lease, cy),
+        of(&sql.release, ada),
+        Task::Count,
+        of(&sql.lease, bob),
+        of(&sql.release, cy),
+        of(&sql.lease, ada),
+    ];
+    let mut batch: Vec<_> = tasks.into_iter().map(|task| job(task).0).collect();
+    in_rounds(&mut batch);
+    let name = |job: &Job| match job.step() {
+        Some(step) => (Arc::ptr_eq(&step.sql, &sql.lease), step.id),
+        None => (false, none),
+    };
+    let mut groups: Vec<Vec<_>> = Vec::new();
+    for group in batch.chunk_by(Job::goes_with) {
+        let mut group: Vec<_> = group.iter().map(name).collect();
+        group.sort_unstable();
+        groups.push(group);
+    }
+    // Which of two kinds is first in a round is not said.
+    groups[..2].sort_unstable();
+    groups[4..].sort_unstable();
+    let expected = [
+        vec![(false, bob)],
+        vec![(true, ada), (true, cy)],
+        vec![(false, ada)],
+        vec![(false, none)],
+        vec![(false, cy)],
+        vec![(true, ada), (true, bob)],
+    ];
+    assert_eq!(
+        groups.iter().map(Vec::len).collect::<Vec<_>>(),
+        [1, 2, 1, 1, 1, 2]
+    );
+    for (group, expected) in groups.iter_mut().zip(expected) {
+        let mut expected = expected;
+        expected.sort_unstable();
+        assert_eq!(*group, expected);
+    }
 }
