@@ -10,7 +10,7 @@ use tower_keep_core::{
 
 use crate::error::unavailable;
 use crate::parameters;
-use crate::row::Stored;
+use crate::row::{Left, Stored};
 use crate::statement::{Reads, Sql, Statements};
 use crate::users::{self, Index};
 use crate::value::{Value, millis};
@@ -37,6 +37,20 @@ pub(crate) struct Outcome {
     /// The row after it, or the one that did not match; none if there is none or none was asked
     /// for.
     pub(crate) row: Option<Stored>,
+    /// What was asked for of the row after it.
+    pub(crate) left: Option<Left>,
+}
+
+impl Outcome {
+    /// Of a step that did not match the row, or of none.
+    pub(crate) fn unmatched(row: Option<Stored>, now: Timestamp) -> Self {
+        Self {
+            applied: false,
+            now,
+            row,
+            left: None,
+        }
+    }
 }
 
 /// A database.
@@ -117,11 +131,7 @@ pub(crate) async fn open<E: Engine>(engine: &E, open: &Open) -> Result<Opened, S
             engine.step(step).await?
         } else {
             let (row, now) = engine.read(open.id).await?;
-            Outcome {
-                applied: false,
-                now,
-                row,
-            }
+            Outcome::unmatched(row, now)
         };
         match judge(open, outcome, engine.max_data()) {
             Ok(Some(opened)) => return Ok(opened),
@@ -142,7 +152,9 @@ pub(crate) async fn open<E: Engine>(engine: &E, open: &Open) -> Result<Opened, S
 
 /// The answer, unless the step should be tried again.
 fn judge(open: &Open, outcome: Outcome, max: usize) -> Result<Option<Opened>, StoreError> {
-    let Outcome { applied, now, row } = outcome;
+    let Outcome {
+        applied, now, row, ..
+    } = outcome;
     let Some(row) = row else {
         return Ok(Some(Opened::Absent));
     };
@@ -167,9 +179,14 @@ pub(crate) async fn finish<E: Engine>(engine: &E, finish: &Finish) -> Result<Fin
     for _ in 0..TRIES {
         let step = finishing(engine, finish)?;
         let (outcome, refusal) = users::step(engine, step, finish.joins()).await?;
-        let Outcome { applied, now, row } = outcome;
+        let Outcome {
+            applied,
+            now,
+            row,
+            left,
+        } = outcome;
         if applied {
-            return Ok(done(finish, now, row.as_ref()));
+            return Ok(done(finish, now, left));
         }
         let Some(mut row) = row else {
             return Ok(Finished::Gone);
@@ -185,19 +202,15 @@ pub(crate) async fn finish<E: Engine>(engine: &E, finish: &Finish) -> Result<Fin
 }
 
 /// Where writing and reading are two statements, the row may be of a later time already.
-fn done(finish: &Finish, now: Timestamp, row: Option<&Stored>) -> Finished {
-    let record = row.map(|row| &row.record);
-    let waiting_until = match record {
-        Some(record) if record.gone_at.is_some() => row.and_then(|row| row.lease_until),
-        record => record.and_then(|record| record.waiting_until),
-    };
+fn done(finish: &Finish, now: Timestamp, left: Option<Left>) -> Finished {
+    let waited_until = left.and_then(|left| left.waited_until);
     Finished::Done {
         version: match finish.op {
-            Op::Release => record.map_or(finish.version, |record| record.head.version),
+            Op::Release => left.map_or(finish.version, |left| left.version),
             Op::Put(_) | Op::Merge(_) | Op::Destroy => finish.version + 1,
         },
         now,
-        waiting: waiting_until.is_some_and(|until| until > now),
+        waiting: waited_until.is_some_and(|until| until > now),
     }
 }
 
@@ -258,7 +271,7 @@ fn release<E: Engine>(
             Value::owner(next.map(|(owner, _)| owner)),
             Value::span(next.map(|(_, span)| span)),
         ],
-        reads: Reads::Head,
+        reads: Reads::Left,
     }
 }
 
@@ -297,7 +310,7 @@ pub(crate) async fn create<E: Engine>(engine: &E, new: &NewSession) -> Result<Cr
             sql: engine.statements().create.clone(),
             id: new.id,
             values: parameters::creation(new, engine.max_data())?,
-            reads: Reads::Head,
+            reads: Reads::Left,
         };
         let joins = new.user.as_deref().map(|user| (user, new.cap));
         let (outcome, refusal) = users::step(engine, step, joins).await?;

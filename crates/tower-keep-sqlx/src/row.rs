@@ -20,6 +20,10 @@ pub(crate) const COLUMNS: &str = "id, secret, version, generation, revision, \
      idle_limit, absolute_limit, idle_deadline, absolute_deadline, \
      user_id, ip, user_agent, flags, codec, data";
 
+/// The columns of [`Left`].
+pub(crate) const LEFT: &str =
+    "version, CASE WHEN gone_at IS NULL THEN waiting_until ELSE lease_until END";
+
 /// The only codec so far: the JSON of [`Data::to_json`].
 pub(crate) const JSON: i64 = 1;
 
@@ -52,9 +56,42 @@ pub(crate) struct Stored {
     pub(crate) record: Record,
     pub(crate) revision: Revision,
     /// The column `lease_until`, also where there is no lease.
+    #[cfg(feature = "mysql")]
     pub(crate) lease_until: Option<Timestamp>,
     codec: i64,
     data: String,
+}
+
+/// What is told of a row whose lease was given up, or that was created.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Left {
+    pub(crate) version: u64,
+    /// Until when somebody waits. A tombstone has it in the column of the lease.
+    pub(crate) waited_until: Option<Timestamp>,
+}
+
+impl Left {
+    #[cfg(feature = "mysql")]
+    pub(crate) fn of(row: &Stored) -> Self {
+        let record = &row.record;
+        Self {
+            version: record.head.version,
+            waited_until: match record.gone_at {
+                Some(_) => row.lease_until,
+                None => record.waiting_until,
+            },
+        }
+    }
+
+    /// Reads the two columns from position `at` on.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn read(row: &impl Columns, at: usize) -> Result<Self, StoreError> {
+        let mut next = Reader { row, at };
+        Ok(Self {
+            version: next.count()?,
+            waited_until: next.instant()?,
+        })
+    }
 }
 
 /// What a sweep removed, from rows of an id and whether it was a tombstone. A row whose id is none
@@ -137,6 +174,7 @@ impl Stored {
         Ok(Self {
             record,
             revision,
+            #[cfg(feature = "mysql")]
             lease_until,
             codec: next.int()?.unwrap_or_default(),
             data: next.text()?.unwrap_or_default(),

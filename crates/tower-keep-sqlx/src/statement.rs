@@ -9,6 +9,8 @@
 use std::sync::Arc;
 
 use crate::row::COLUMNS;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+use crate::row::LEFT;
 use crate::table::Table;
 
 /// The text of one statement.
@@ -31,15 +33,19 @@ pub(crate) enum Reads {
     Whole,
     /// All but the data.
     Head,
+    /// [`Left`](crate::row::Left), if the statement matched.
+    Left,
     /// None; whether it matched is all that counts.
     Nothing,
 }
 
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
 impl Reads {
     /// The list of columns.
     pub(crate) fn columns(self) -> String {
         match self {
             Self::Whole => COLUMNS.to_owned(),
+            Self::Left => LEFT.to_owned(),
             Self::Head | Self::Nothing => COLUMNS.replace(", data", ", CAST(NULL AS TEXT) AS data"),
         }
     }
@@ -201,7 +207,7 @@ const RELEASE: Update = Update {
     set: "revision = revision + 1, owner = $4, lease_until = {now} + $5",
     when: "gone_at IS NULL AND owner = $2 \
            AND ($3 IN (commit_1, commit_2, commit_3, commit_4)) IS NOT TRUE",
-    reads: Reads::Head,
+    reads: Reads::Left,
 };
 
 /// `$2` owner, `$3` commit, `$4` next owner or null, `$5` its lease, `$6` version, `$7` data, and
@@ -231,7 +237,7 @@ const PUT: Update = Update {
     when: "gone_at IS NULL AND owner = $2 AND version = $6 \
            AND ($3 IN (commit_1, commit_2, commit_3, commit_4)) IS NOT TRUE \
            AND idle_deadline > {now} AND absolute_deadline > {now}",
-    reads: Reads::Head,
+    reads: Reads::Left,
 };
 
 /// As [`PUT`], of data alone, which most commits are: engines take far longer for the other columns.
@@ -240,7 +246,7 @@ const SAVE: Update = Update {
           commit_4 = commit_3, commit_3 = commit_2, commit_2 = commit_1, commit_1 = $3, \
           owner = $4, lease_until = {now} + $5, data = $7",
     when: PUT.when,
-    reads: Reads::Head,
+    reads: Reads::Left,
 };
 
 /// `$2` commit, `$3` version, `$4` data.
@@ -251,7 +257,7 @@ const MERGE: Update = Update {
     when: "gone_at IS NULL AND (owner IS NULL OR lease_until <= {now}) AND version = $3 \
            AND ($2 IN (commit_1, commit_2, commit_3, commit_4)) IS NOT TRUE \
            AND idle_deadline > {now} AND absolute_deadline > {now}",
-    reads: Reads::Head,
+    reads: Reads::Left,
 };
 
 /// `$2` owner, `$3` commit, `$4` version. A tombstone has no lease, so its column carries out
@@ -265,7 +271,7 @@ const BURY: Update = Update {
     when: "gone_at IS NULL AND owner = $2 AND version = $4 \
            AND ($3 IN (commit_1, commit_2, commit_3, commit_4)) IS NOT TRUE \
            AND idle_deadline > {now} AND absolute_deadline > {now}",
-    reads: Reads::Head,
+    reads: Reads::Left,
 };
 
 /// As in [`BURY`], the column of the lease carries out until when somebody waited.

@@ -168,12 +168,7 @@ pub(crate) async fn step<E: Engine>(
     }
     // It may have joined in an earlier try and left since.
     let (row, now) = engine.read(id).await?;
-    let outcome = Outcome {
-        applied: false,
-        now,
-        row,
-    };
-    Ok((outcome, Some(cap.full())))
+    Ok((Outcome::unmatched(row, now), Some(cap.full())))
 }
 
 pub(crate) async fn list<E: Engine>(

@@ -16,7 +16,7 @@ use tower_keep_core::{SessionId, StoreError, Timestamp};
 use crate::connections::Connections;
 use crate::engine::{Outcome, Removed, Step};
 use crate::error::{corrupt, from_driver, unavailable};
-use crate::row::{Columns, Stored, removed};
+use crate::row::{Columns, Left, Stored, removed};
 use crate::statement::{Dialect, OVER, Reads, Sql, Statements, Update, counts};
 use crate::table::Table;
 use crate::transaction::{Held, retried};
@@ -50,7 +50,7 @@ impl Dialect for Text {
 
     fn insert(table: &Table, columns: &str, values: &str) -> String {
         let insert = format!("INSERT INTO {table} ({columns}) VALUES ({values})");
-        written(table, &insert, Reads::Head)
+        written(table, &insert, Reads::Left)
     }
 
     fn select(table: &Table, reads: Reads) -> String {
@@ -105,6 +105,11 @@ fn selected(table: &Table, reads: Reads) -> String {
 }
 
 fn columns(reads: Reads) -> String {
+    // One statement reads, whether the one before it matched or not.
+    let reads = match reads {
+        Reads::Left => Reads::Head,
+        reads => reads,
+    };
     reads
         .columns()
         .replace("CAST(NULL AS TEXT)", "CAST(NULL AS CHAR)")
@@ -264,24 +269,22 @@ pub(super) async fn step(
                 .is_some_and(DatabaseError::is_unique_violation) =>
         {
             let (row, now) = read(via, &statements.peek, id).await?;
-            return Ok(Outcome {
-                applied: false,
-                now,
-                row,
-            });
+            return Ok(Outcome::unmatched(row, now));
         }
         result => result.map_err(driver_error)?,
     };
     let row = last(&rows)?;
     let applied: i64 = row.try_get(0).map_err(driver_error)?;
+    let (applied, now) = (applied > 0, now(row)?);
+    let row = match reads {
+        Reads::Nothing => None,
+        Reads::Whole | Reads::Head | Reads::Left => stored(row)?,
+    };
     Ok(Outcome {
-        applied: applied > 0,
-        now: now(row)?,
-        row: if reads == Reads::Nothing {
-            None
-        } else {
-            stored(row)?
-        },
+        applied,
+        now,
+        left: row.as_ref().map(Left::of),
+        row,
     })
 }
 

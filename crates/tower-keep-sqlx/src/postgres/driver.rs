@@ -8,11 +8,11 @@ use sqlx::types::Uuid;
 use sqlx::{PgConnection, Postgres, Row};
 use tower_keep_core::{SessionId, StoreError, Timestamp};
 
-use super::packed::{self, Packed, packed};
+use super::packed::{Brief, Packed, packed};
 use crate::connections::Connections;
 use crate::engine::{Outcome, Removed, Step, TRIES};
 use crate::error::{corrupt, from_driver};
-use crate::row::{self, Columns, Listed, Stored, removed};
+use crate::row::{self, Columns, Left, Listed, Stored, removed};
 use crate::statement::{Dialect, OVER, REVOKE, Reads, Sql, Statements, Update, counts};
 use crate::table::Table;
 use crate::users::Listing;
@@ -48,7 +48,7 @@ impl Dialect for Text {
         let sql = format!(
             "INSERT INTO {table} ({columns}) SELECT {values} FROM {CLOCK} \
              ON CONFLICT (id) DO NOTHING RETURNING {}",
-            packed(Reads::Head, "created_at")
+            packed(Reads::Left, "created_at")
         );
         sql.replace("{now}", "t.now")
     }
@@ -256,33 +256,34 @@ fn parts(step: Step) -> (Sql, Vec<Value>, Reads) {
 fn unmatched(statements: &Statements, reads: Reads) -> Option<&Sql> {
     match reads {
         Reads::Whole => Some(&statements.look),
-        Reads::Head => Some(&statements.peek),
+        Reads::Head | Reads::Left => Some(&statements.peek),
         Reads::Nothing => None,
     }
 }
 
 fn applied(row: &PgRow, reads: Reads) -> Result<Outcome, StoreError> {
-    let (now, row) = match reads {
-        Reads::Nothing => (packed::now(row)?, None),
+    let (now, left, row) = match reads {
+        Reads::Nothing => (Brief::new(row)?.now()?, None, None),
+        Reads::Left => {
+            let brief = Brief::new(row)?;
+            (brief.now()?, Some(Left::read(&brief, 1)?), None)
+        }
         Reads::Whole | Reads::Head => {
             let row = Packed::new(row)?;
-            (row.now()?, Some(Stored::read(&row, 0)?))
+            (row.now()?, None, Some(Stored::read(&row, 0)?))
         }
     };
     Ok(Outcome {
         applied: true,
         now,
         row,
+        left,
     })
 }
 
 fn refused(row: Option<PgRow>) -> Result<Outcome, StoreError> {
     let (row, now) = found(row)?;
-    Ok(Outcome {
-        applied: false,
-        now,
-        row,
-    })
+    Ok(Outcome::unmatched(row, now))
 }
 
 /// The answer of a statement that selects a row.

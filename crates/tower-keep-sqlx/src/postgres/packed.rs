@@ -9,7 +9,7 @@ use tower_keep_core::{StoreError, Timestamp};
 
 use super::driver::driver_error;
 use crate::error::{corrupt, unavailable};
-use crate::row::{COLUMNS, Columns};
+use crate::row::{COLUMNS, Columns, LEFT};
 use crate::statement::Reads;
 
 /// Of each of [`COLUMNS`] whether it is of bytes, a whole number or text.
@@ -35,8 +35,10 @@ const PLACES: [usize; KINDS.len()] = {
 /// What a statement returns: the time and the numbers, the bytes, the texts. The time is the value
 /// of `now`; where there is no row, all else is null.
 pub(super) fn packed(reads: Reads, now: &str) -> String {
-    if reads == Reads::Nothing {
-        return format!("ARRAY[{now}]");
+    match reads {
+        Reads::Nothing => return format!("ARRAY[{now}]"),
+        Reads::Left => return format!("ARRAY[{now}, {LEFT}]"),
+        Reads::Whole | Reads::Head => {}
     }
     let all = |kind: u8| {
         let columns = COLUMNS.split(", ").zip(KINDS);
@@ -72,7 +74,7 @@ impl Packed {
     }
 
     pub(super) fn now(&self) -> Result<Timestamp, StoreError> {
-        instant(self.numbers.first().copied().flatten())
+        instant(place(&self.numbers, 0))
     }
 
     /// Whether there is a row.
@@ -81,10 +83,35 @@ impl Packed {
     }
 }
 
-/// The time that a statement returns which reads nothing.
-pub(super) fn now(row: &PgRow) -> Result<Timestamp, StoreError> {
-    let numbers: Vec<Option<i64>> = row.try_get(0).map_err(driver_error)?;
-    instant(numbers.first().copied().flatten())
+/// What a statement returns that reads no record: the time and, if asked for, what is left.
+pub(super) struct Brief(Vec<Option<i64>>);
+
+impl Brief {
+    pub(super) fn new(row: &PgRow) -> Result<Self, StoreError> {
+        row.try_get(0).map(Self).map_err(driver_error)
+    }
+
+    pub(super) fn now(&self) -> Result<Timestamp, StoreError> {
+        instant(place(&self.0, 0))
+    }
+}
+
+impl Columns for Brief {
+    fn id(&self, _: usize) -> Result<[u8; 16], StoreError> {
+        Err(corrupt("it has no id"))
+    }
+
+    fn int(&self, at: usize) -> Result<Option<i64>, StoreError> {
+        Ok(place(&self.0, at))
+    }
+
+    fn bytes(&self, _: usize) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
+
+    fn text(&self, _: usize) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
 }
 
 fn instant(now: Option<i64>) -> Result<Timestamp, StoreError> {

@@ -7,7 +7,7 @@ use tower_keep_core::{SessionId, StoreError, Timestamp};
 
 use crate::engine::{Outcome, Removed, Step};
 use crate::error::{corrupt, from_driver};
-use crate::row::{self, Columns, Listed, Stored, removed};
+use crate::row::{self, Columns, Left, Listed, Stored, removed};
 use crate::statement::{Dialect, OVER, Reads, Sql, Statements, Update, counts};
 use crate::table::Table;
 use crate::users::Listing;
@@ -34,7 +34,7 @@ impl Dialect for Text {
         timed(&format!(
             "INSERT INTO {table} ({columns}) VALUES ({values}) \
              ON CONFLICT (id) DO NOTHING RETURNING {}",
-            Reads::Head.columns()
+            Reads::Left.columns()
         ))
     }
 
@@ -194,16 +194,24 @@ pub(super) async fn outcome(
     returned: Option<&SqliteRow>,
     now: Timestamp,
 ) -> Result<Outcome, StoreError> {
-    let row = match (returned, step.reads) {
-        (_, Reads::Nothing) => None,
-        (Some(row), _) => Some(Stored::read(row, 0)?),
-        (None, Reads::Whole) => read(connection, &statements.look, step.id).await?,
-        (None, Reads::Head) => read(connection, &statements.peek, step.id).await?,
+    let Some(returned) = returned else {
+        let row = match step.reads {
+            Reads::Nothing => None,
+            Reads::Whole => read(connection, &statements.look, step.id).await?,
+            Reads::Head | Reads::Left => read(connection, &statements.peek, step.id).await?,
+        };
+        return Ok(Outcome::unmatched(row, now));
+    };
+    let (left, row) = match step.reads {
+        Reads::Nothing => (None, None),
+        Reads::Left => (Some(Left::read(returned, 0)?), None),
+        Reads::Whole | Reads::Head => (None, Some(Stored::read(returned, 0)?)),
     };
     Ok(Outcome {
-        applied: returned.is_some(),
+        applied: true,
         now,
         row,
+        left,
     })
 }
 
