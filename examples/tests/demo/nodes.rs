@@ -11,16 +11,28 @@ use tempfile::TempDir;
 use crate::chat::{Line, page};
 use crate::program::Shop;
 
-async fn three() -> Shop {
+async fn three(store: &[&str]) -> Shop {
     let dir = Arc::new(TempDir::new().unwrap());
-    let shop = Shop::open_in(dir, &["--nodes", "3"]).await;
+    let shop = Shop::open_in(dir, &[&["--nodes", "3"], store].concat()).await;
     assert_eq!(shop.addresses.len(), 3);
     shop
 }
 
 #[tokio::test]
 async fn one_session_is_at_all_nodes() {
-    let mut shop = three().await;
+    one_session_at_three(&[]).await;
+}
+
+#[tokio::test]
+async fn one_session_is_at_all_nodes_on_servers() {
+    for server in ["KEEP_REDIS_URL", "KEEP_POSTGRES_URL", "KEEP_MARIADB_URL"] {
+        let url = std::env::var(server).expect("./test.sh starts servers and names them");
+        one_session_at_three(&["--store", &url]).await;
+    }
+}
+
+async fn one_session_at_three(store: &[&str]) {
+    let mut shop = three(store).await;
     let nodes = [0, 1, 2].map(|node| shop.visitor_of(node));
     nodes[0].sends("/cart/key/add", "").await;
     nodes[0].sends("/login", "name=Ann").await;
@@ -60,7 +72,7 @@ async fn one_session_is_at_all_nodes() {
 
 #[tokio::test]
 async fn pages_of_other_nodes_may_read_what_was_counted() {
-    let shop = three().await;
+    let shop = three(&[]).await;
     let ann = shop.visitor();
     let token = ann.token().await;
     let ports = shop.addresses.iter().map(SocketAddr::port);
