@@ -10,6 +10,7 @@ mod catalogue;
 mod chat;
 mod devices;
 mod error;
+mod health;
 mod held;
 mod pages;
 mod room;
@@ -59,6 +60,7 @@ impl Shop {
             .fallback(async || AppError::NotFound)
             .layer(sessions.clone())
             // Beyond the session layer, so they cost no session.
+            .merge(health::routes())
             .merge(web::assets())
             .layer(map_response(move |response| {
                 ready(web::careful(response, &policy))

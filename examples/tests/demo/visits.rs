@@ -114,6 +114,17 @@ async fn a_logout_ends_the_session_for_everybody_who_has_its_cookie() {
 }
 
 #[tokio::test]
+async fn who_watches_the_shop_needs_no_session() {
+    let shop = Shop::open().await;
+    let watcher = shop.visitor();
+    let answer = watcher.client.get("/health").await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    let health: serde_json::Value = answer.json();
+    assert!(health["tasks"].as_u64().unwrap() > 0, "{health}");
+    assert_eq!((answer.header("vary"), watcher.cookie()), (None, None));
+}
+
+#[tokio::test]
 async fn devices_are_in_the_shops_own_frame() {
     let shop = Shop::open().await;
     let (desk, phone) = (shop.visitor(), shop.visitor());
