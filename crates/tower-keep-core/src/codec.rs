@@ -348,6 +348,9 @@ mod tests {
         let mut newer = bytes.clone();
         newer[3] = 2;
         assert_eq!(kind(&newer), StoreErrorKind::Unsupported);
+        let mut foreign = newer;
+        foreign[0] = b't';
+        assert_eq!(kind(&foreign), StoreErrorKind::Corrupt, "it is no record");
         for i in (0..bytes.len()).filter(|i| *i != 3) {
             let mut flipped = bytes.clone();
             flipped[i] ^= 1;

@@ -185,3 +185,6 @@ impl SessionStore for DynStore {
 impl<S: SessionStore> SessionStore for Arc<S> {
     pass_on!(self => (**self));
 }
+
+#[cfg(test)]
+mod tests;

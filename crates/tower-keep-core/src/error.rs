@@ -79,3 +79,19 @@ impl std::error::Error for StoreError {
         Some(&*self.source)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_sort_it_is_and_keeps_its_cause() {
+        let error = StoreError::new(StoreErrorKind::Full, "no room on the shelf");
+        assert_eq!(error.to_string(), "the session store is full");
+        assert_eq!(error.kind(), StoreErrorKind::Full);
+        let cause = error.source().map(ToString::to_string);
+        assert_eq!(cause.as_deref(), Some("no room on the shelf"));
+    }
+}

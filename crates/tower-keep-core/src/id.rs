@@ -119,6 +119,33 @@ mod tests {
     }
 
     #[test]
+    fn the_low_half_chooses_and_is_what_is_hashed() {
+        let mut bytes = [0; 16];
+        bytes[6] = 0x70;
+        bytes[8..].copy_from_slice(&0x8123_4567_89ab_cdef_u64.to_be_bytes());
+        let id = SessionId::from_bytes(bytes).unwrap();
+        assert_eq!(id.random_bits(), 0x8123_4567_89ab_cdef);
+        let hash = |id: SessionId| {
+            let mut hasher = std::hash::DefaultHasher::new();
+            id.hash(&mut hasher);
+            hasher.finish()
+        };
+        bytes[15] = 0;
+        assert_ne!(hash(id), hash(SessionId::from_bytes(bytes).unwrap()));
+    }
+
+    #[test]
+    fn another_variant_is_no_id_and_all_ways_to_read_and_write_one_agree() {
+        let id = SessionId::new(Timestamp::from_millis(1_000));
+        let mut bytes = *id.as_bytes();
+        bytes[8] |= 0xc0;
+        assert!(SessionId::from_bytes(bytes).is_err());
+        assert_eq!(format!("{id:?}"), id.to_string());
+        assert_eq!(SessionId::try_from(id.to_string().as_str()), Ok(id));
+        assert!(SessionId::try_from("").is_err());
+    }
+
+    #[test]
     fn only_canonical_version_7_text_parses() {
         let id = SessionId::new(Timestamp::from_millis(1_700_000_000_000));
         let text = id.to_string();

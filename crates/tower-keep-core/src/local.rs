@@ -144,3 +144,58 @@ impl Turn {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+    use crate::time::Timestamp;
+
+    #[derive(Default)]
+    struct Bell(AtomicUsize);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn turn() -> Arc<Turn> {
+        Turn::new(Open {
+            id: SessionId::new(Timestamp::from_millis(1_000)),
+            secret: None,
+            age: Duration::ZERO,
+            touch: None,
+            lease: None,
+        })
+    }
+
+    #[test]
+    fn who_polled_last_is_woken_and_gets_the_answer_once() {
+        let turn = turn();
+        let bells = [(); 2].map(|()| Arc::new(Bell::default()));
+        let wakers = bells.clone().map(Waker::from);
+        let poll = |waker| turn.poll(&mut Context::from_waker(waker));
+        for waker in [&wakers[0], &wakers[0], &wakers[1]] {
+            assert!(poll(waker).is_pending());
+        }
+        turn.answer(Opened::Absent).unwrap().unwrap().wake();
+        assert_eq!(bells.map(|bell| bell.0.load(Ordering::Relaxed)), [0, 1]);
+        assert!(turn.answer(Opened::Stale).is_err(), "it has its answer");
+        assert!(matches!(poll(&wakers[0]), Poll::Ready(Opened::Absent)));
+        assert!(poll(&wakers[0]).is_pending());
+    }
+
+    #[test]
+    fn who_leaves_says_what_it_leaves_behind() {
+        let waiting = turn();
+        assert!(matches!(waiting.end(), TurnState::Waiting(None)));
+        assert!(matches!(waiting.end(), TurnState::Over));
+        assert!(matches!(waiting.answer(Opened::Stale), Err(Opened::Stale)));
+        let answered = turn();
+        assert!(answered.answer(Opened::Stale).unwrap().is_none());
+        assert!(matches!(answered.end(), TurnState::Answered(Opened::Stale)));
+    }
+}

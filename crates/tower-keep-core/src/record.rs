@@ -320,18 +320,4 @@ impl HeadChange {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_ring_remembers_four_commits() {
-        let ids: Vec<_> = (1..=6).map(CommitId::from_u128).collect();
-        let mut ring = Commits::default();
-        for id in &ids {
-            ring.push(*id);
-        }
-        assert_eq!(ring.to_array(), [6, 5, 4, 3]);
-        assert!(ring.contains(ids[2]) && !ring.contains(ids[1]));
-        assert!(!Commits::default().contains(CommitId::from_u128(0)));
-    }
-}
+mod tests;

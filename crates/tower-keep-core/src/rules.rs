@@ -1,6 +1,8 @@
 //! The rules of the store's verbs, as pure functions of a record, a request and an instant.
 
 mod fields;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

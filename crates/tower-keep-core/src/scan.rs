@@ -121,6 +121,24 @@ mod tests {
     use super::*;
     use crate::time::Timestamp;
 
+    struct Empty;
+
+    impl Scan for Empty {
+        fn page<'a>(&'a self, _: Option<&'a Cursor>, _: usize) -> ScanFuture<'a> {
+            Box::pin(async { Ok(ScanPage::default()) })
+        }
+    }
+
+    #[test]
+    fn a_walk_repeats_nothing_unless_its_store_says_so() {
+        assert!(!Empty.may_repeat());
+    }
+
+    #[test]
+    fn a_cursor_does_not_show_what_is_in_it() {
+        assert_eq!(format!("{:?}", Cursor::new([1, 2, 3])), "Cursor(3 bytes)");
+    }
+
     #[test]
     fn a_cursor_of_another_kind_is_refused() {
         let id = SessionId::new(Timestamp::from_millis(1));

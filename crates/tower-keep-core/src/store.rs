@@ -434,3 +434,6 @@ pub trait SessionStore: Send + Sync + 'static {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

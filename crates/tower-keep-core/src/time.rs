@@ -98,6 +98,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_system_clock_goes_on() {
+        let second = Duration::from_secs(1);
+        let origin = Instant::now().checked_sub(second).unwrap();
+        let clock = SystemClock { origin };
+        assert!(clock.monotonic() >= second);
+        assert!(clock.now() > Timestamp::from_millis(1_700_000_000_000));
+    }
+
+    #[test]
+    fn an_instant_is_shown_in_milliseconds() {
+        assert_eq!(format!("{:?}", Timestamp::from_millis(12)), "12ms");
+    }
+
+    #[test]
     fn arithmetic_saturates_at_both_ends() {
         let t = Timestamp::from_millis(1_000);
         assert_eq!(t.plus(Duration::from_secs(1)).as_millis(), 2_000);

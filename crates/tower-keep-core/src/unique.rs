@@ -77,4 +77,13 @@ mod tests {
             .collect();
         assert_eq!(all.len(), 40_000);
     }
+
+    #[test]
+    fn both_halves_are_unique() {
+        let values: Vec<_> = (0..1_000).map(|_| unique_u128()).collect();
+        for shift in [0, 64] {
+            let halves: HashSet<_> = values.iter().map(|value| (value >> shift) << 64).collect();
+            assert_eq!(halves.len(), 1_000, "shifted by {shift}");
+        }
+    }
 }

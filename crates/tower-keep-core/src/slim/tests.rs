@@ -128,6 +128,8 @@ proptest! {
             prop_assert_eq!(slim.user(), record.head.user.as_ref());
             prop_assert_eq!(slim.lease(), record.lease);
             prop_assert_eq!(slim.is_gone(), record.gone_at.is_some());
+            let is_live = record.gone_at.is_none() && !record.head.is_expired(now());
+            prop_assert_eq!(slim.is_live(now()), is_live);
         }
     }
 }
@@ -302,4 +304,63 @@ proptest! {
         let changes = 1 + u64::from(opened) + u64::from(finished);
         prop_assert_eq!(slim.revision(), Revision(changes));
     }
+}
+
+#[test]
+fn it_is_live_until_its_deadline() {
+    let mut record = plain();
+    record.head.idle_deadline = now();
+    let slim = Slim::new(record);
+    assert!(slim.is_live(now().minus(Duration::from_millis(1))));
+    assert!(!slim.is_live(now()));
+}
+
+#[test]
+fn a_patch_is_part_of_a_commit_and_of_nothing_else() {
+    use crate::data::{DataLimits, Edit};
+    let mut edit = Edit::new(Data::default(), DataLimits::default());
+    edit.insert("n", &1).unwrap();
+    let patch = edit.into_patch().unwrap();
+    let owner = Owner::from_u128(1);
+    let finish = |op| Finish {
+        id: plain().head.id,
+        owner,
+        version: 1,
+        commit: CommitId::from_u128(9),
+        op,
+        next: None,
+    };
+    let held = || {
+        let until = now().plus(Duration::from_secs(10));
+        let lease = Some(Lease { owner, until });
+        Slim::new(Record { lease, ..plain() })
+    };
+    for (op, is_there) in [
+        (Op::Put(Put::default()), true),
+        (Op::Release, false),
+        (Op::Destroy, false),
+    ] {
+        let mut slim = held();
+        assert!(slim.finish(&finish(op), &patch, now()).1);
+        assert_eq!(slim.record().data.get("n").is_some(), is_there);
+    }
+    // A commit that is refused, and one that is known.
+    let mut other = held();
+    let mut late = finish(Op::Put(Put::default()));
+    late.version = 7;
+    assert!(!other.finish(&late, &patch, now()).1);
+    assert_eq!(other.record().data, Data::default());
+    assert_eq!(other.revision(), Revision(1));
+    other.unlock();
+    assert_eq!(other.lease(), None);
+}
+
+#[test]
+fn what_is_printed_is_its_name_and_its_revision() {
+    let slim = Slim::new(plain());
+    let shown = format!("{slim:?}");
+    assert_eq!(
+        shown,
+        format!("Slim {{ id: {}, revision: 1, .. }}", slim.id())
+    );
 }

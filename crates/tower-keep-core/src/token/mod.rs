@@ -201,6 +201,17 @@ mod tests {
     }
 
     #[test]
+    fn one_other_byte_is_another_digest() {
+        let digest = SecretHash::from_bytes([7; 32]);
+        assert!(digest.matches(&digest));
+        for at in 0..32 {
+            let mut bytes = [7; 32];
+            bytes[at] ^= 0x10;
+            assert!(!digest.matches(&SecretHash::from_bytes(bytes)), "byte {at}");
+        }
+    }
+
+    #[test]
     fn nothing_prints_the_secret() {
         let token = token();
         let shown = format!("{token:?} {:?} {:?}", token.secret(), token.secret().hash());

@@ -71,3 +71,48 @@ impl LockConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MILLI: Duration = Duration::from_millis(1);
+
+    type Change = fn(&mut LockConfig);
+
+    fn problem(change: impl FnOnce(&mut LockConfig)) -> Option<&'static str> {
+        let mut config = LockConfig::default();
+        change(&mut config);
+        config.problem()
+    }
+
+    #[test]
+    fn what_would_not_work_is_named_and_what_just_works_is_not() {
+        assert_eq!(problem(|_| {}), None);
+        let wrong: [(Change, &str); 7] = [
+            (|c| c.lease = 9 * MILLI, "`lease`"),
+            (|c| c.wait = c.lease + 1_000 * MILLI, "`wait`"),
+            (|c| c.hold = c.lease.saturating_sub(MILLI), "`hold`"),
+            (|c| c.poll = Duration::ZERO, "`poll`"),
+            (|c| c.store_timeout = Duration::ZERO, "`store_timeout`"),
+            (|c| c.max_waiting = 0, "`max_waiting`"),
+            (|c| c.cohort = 0, "`cohort`"),
+        ];
+        for (change, named) in wrong {
+            let said = problem(change);
+            assert!(said.is_some_and(|said| said.starts_with(named)), "{said:?}");
+        }
+        let just: [Change; 7] = [
+            |c| c.lease = 10 * MILLI,
+            |c| c.wait = c.lease + 1_001 * MILLI,
+            |c| c.hold = c.lease,
+            |c| c.poll = MILLI,
+            |c| c.store_timeout = MILLI,
+            |c| c.max_waiting = 1,
+            |c| c.cohort = 1,
+        ];
+        for change in just {
+            assert_eq!(problem(change), None);
+        }
+    }
+}

@@ -418,3 +418,6 @@ impl<W: Waiter> Line<W> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

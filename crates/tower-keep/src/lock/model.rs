@@ -4,13 +4,16 @@
 //!   record that obeys the real rules of the store, and everything that can happen to them;
 //! - [`explore`] walks through all the states of small worlds, and at random through larger ones;
 //! - [`mutants`] shows that the walk finds mistakes;
-//! - [`actor`], [`trouble`] and [`contention`] test the real keeper, over stores that fail;
+//! - [`actor`], [`trouble`], [`contention`] and [`edges`] test the real keeper, over stores that fail;
+//! - [`direct`] tests what takes its place on a store in memory;
 //! - [`simulation`] has real keepers do random work on several nodes, of which all follows from a
 //!   seed, and checks what their requests saw.
 
 mod actor;
 mod contention;
+mod direct;
 mod driver;
+mod edges;
 mod explore;
 mod moves;
 mod mutants;

@@ -32,27 +32,13 @@ impl Scene {
     pub(super) async fn with_idle(idle: Duration) -> Self {
         let clock = TestClock::following_tokio();
         let memory = MemoryStore::with_clock(usize::MAX, Arc::new(clock.clone()));
-        let id = SessionId::new(Timestamp::from_millis(1_000));
-        let created = memory
-            .create(&NewSession {
-                id,
-                secret: SECRET,
-                commit: CommitId::unique(),
-                limits: Limits {
-                    idle,
-                    ..Limits::default()
-                },
-                extend: None,
-                user: None,
-                cap: None,
-                authenticated: false,
-                client: None,
-                remember: false,
-                data: Data::default(),
-            })
-            .await;
-        assert!(matches!(created, Ok(Created::Done(_))));
+        let id = add(&memory, idle).await;
         Self { memory, id, clock }
+    }
+
+    /// Another session in the same store.
+    pub(super) async fn add(&self) -> SessionId {
+        add(&self.memory, Limits::default().idle).await
     }
 
     pub(super) fn keeper(&self, store: impl SessionStore, locks: LockConfig) -> Arc<Keeper> {
@@ -89,9 +75,35 @@ impl Scene {
 
     /// How long the lease still lasts, if anybody has it.
     pub(super) fn leased(&self) -> Option<Duration> {
-        let lease = self.memory.record(self.id).unwrap().lease?;
+        self.lease_of(self.id)
+    }
+
+    pub(super) fn lease_of(&self, id: SessionId) -> Option<Duration> {
+        let lease = self.memory.record(id).unwrap().lease?;
         Some(lease.until.since(tower_keep_core::Clock::now(&self.clock)))
     }
+}
+
+async fn add(memory: &MemoryStore, idle: Duration) -> SessionId {
+    let new = NewSession {
+        id: SessionId::new(Timestamp::from_millis(1_000)),
+        secret: SECRET,
+        commit: CommitId::unique(),
+        limits: Limits {
+            idle,
+            ..Limits::default()
+        },
+        extend: None,
+        user: None,
+        cap: None,
+        authenticated: false,
+        client: None,
+        remember: false,
+        data: Data::default(),
+    };
+    let created = memory.create(&new).await;
+    assert!(matches!(created, Ok(Created::Done(_))));
+    new.id
 }
 
 /// Waits until nothing but timers is left to do.
