@@ -13,13 +13,17 @@ server are missing it installs them, on Debian or Ubuntu as root, or says what i
 that is named already (KEEP_REDIS_URL, ...) is used instead.
 
   --nightly [MINUTES]  heavy campaigns: tests that can be made larger take about MINUTES
-                       minutes each (default 30). Tests see KEEP_HEAVY=1 and
-                       KEEP_TEST_MINUTES=MINUTES.
+                       minutes each (default 30), all of them optimised, and each fuzzer as
+                       long, where there are cargo-fuzz and a nightly compiler. Tests see
+                       KEEP_HEAVY=1 and KEEP_TEST_MINUTES=MINUTES.
   --help               this text
 
 The complete output is kept in test.log in the target directory.
 USAGE
 }
+
+# How many seeds of the simulation the short run plays.
+seeds=100000
 
 read_options() {
     while (($#)); do
@@ -62,16 +66,25 @@ run_tests() {
     run_to_end cargo_test
 }
 
+# Campaigns are of the profile of that name: in a short run the simulation alone, in a heavy one
+# everything. There the simulation is among the tests of its crate.
 cargo_test() {
+    local test=(cargo test)
+    [[ -z ${KEEP_HEAVY:-} ]] || test+=(--profile campaign)
     # What is said of a feature that is not there can only be heard without it.
     {
-        cargo test --workspace --exclude tower-keep-browser --all-features --no-fail-fast &&
+        "${test[@]}" --workspace --exclude tower-keep-browser --all-features --no-fail-fast &&
             # Its client of the driver has JSON objects keep their order in all that is built beside it.
-            cargo test --package tower-keep-browser --no-fail-fast &&
-            cargo test --package tower-keep-core --test body &&
-            cargo test --package tower-keep --features config --test config --test config_keys &&
+            "${test[@]}" --package tower-keep-browser --no-fail-fast &&
+            "${test[@]}" --package tower-keep-core --test body &&
+            "${test[@]}" --package tower-keep --features config --test config --test config_keys &&
             cargo test --locked --manifest-path tests/bridge-stores/Cargo.toml --no-fail-fast &&
-            { [[ -z ${KEEP_HEAVY:-} ]] || cargo test --workspace --exclude tower-keep-browser --all-features campaign -- --ignored; }
+            if [[ -n ${KEEP_HEAVY:-} ]]; then
+                "${test[@]}" --workspace --exclude tower-keep-browser --all-features campaign -- --ignored &&
+                    scripts/fuzz "$KEEP_TEST_MINUTES"
+            else
+                KEEP_SEEDS=$seeds cargo test --profile campaign --package tower-keep --lib simulation -- --nocapture
+            fi
     } 2>&1 | tee "$log"
 }
 
@@ -96,6 +109,7 @@ count_tests() {
 }
 
 read_options "$@"
+[[ -z ${KEEP_HEAVY:-} ]] || export KEEP_TEST_MINUTES=${KEEP_TEST_MINUTES:-30}
 # One for all workspaces, so that what they share is compiled once.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 log=$CARGO_TARGET_DIR/test.log

@@ -6,6 +6,8 @@
 //! which [`is_worker`] is true and the test calls [`work`]; a store in this process's memory has its
 //! nodes there ([`Campaign::run_here`]). With `KEEP_HEAVY` it goes on for `KEEP_TEST_MINUTES`
 //! minutes, and `KEEP_SEED` sets what it does, though not when things happen.
+//!
+//! [`drops`] has one process, whose requests end in the middle, at every moment that there is.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,6 +19,8 @@
 
 mod app;
 mod board;
+#[path = "../../../crates/tower-keep/tests/common_sweep/mod.rs"]
+mod common_sweep;
 mod conductor;
 mod log;
 mod node;
@@ -28,6 +32,7 @@ use std::time::Duration;
 use tower_keep::{DynStore, SessionStore};
 use tower_keep_testkit::history::Anomaly;
 
+use common_sweep::sweep::sweep_given;
 use conductor::Conductor;
 pub use node::{is_worker, work};
 
@@ -78,4 +83,14 @@ impl Campaign<'_> {
             .once(nodes)
             .await
     }
+}
+
+/// Drops requests in the middle, over stores that `store` makes, each with what must be kept while
+/// it is in use; returns how often. Of all moments one in `step` is taken. With `KEEP_HEAVY` it
+/// goes on for `KEEP_TEST_MINUTES` minutes, and `KEEP_SEED` sets which moments.
+///
+/// # Panics
+/// If a session is not as it was or as the commit made it, or is not free.
+pub async fn drops<G>(name: &str, step: u64, store: impl AsyncFn() -> (DynStore, G)) -> usize {
+    sweep_given(name, step, store).await
 }

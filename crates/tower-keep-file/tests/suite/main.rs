@@ -10,6 +10,7 @@ mod campaign;
 mod codec;
 mod common;
 mod conformance;
+mod drops;
 mod encrypted;
 mod files;
 mod processes;

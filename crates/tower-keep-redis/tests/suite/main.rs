@@ -18,6 +18,8 @@ mod cluster;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod drops;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod nodes;

@@ -26,6 +26,8 @@ mod conformance;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
+mod drops;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod full;

@@ -13,7 +13,7 @@ use http::request::Parts;
 use http::{Extensions, Request, header};
 use tower::Layer;
 use tower::util::BoxCloneService;
-use tower_keep::{Error, ReadSession, Session, SessionHandle, SessionLayer};
+use tower_keep::{Error, MergeSession, ReadSession, Session, SessionHandle, SessionLayer};
 
 use super::PLANNED;
 
@@ -96,6 +96,14 @@ pub(crate) async fn increment(session: Session, mark: Mark) -> Result<String, Er
     mark.step().await;
     mark.done();
     Ok(n.to_string())
+}
+
+async fn merge(session: MergeSession, mark: Mark) -> Result<String, Error> {
+    mark.step().await;
+    session.increment("n", 1)?;
+    mark.step().await;
+    mark.done();
+    Ok(String::new())
 }
 
 /// Holds the session for a while.
@@ -206,6 +214,7 @@ pub(crate) fn routes() -> Router {
 fn new_routes() -> Router {
     Router::new()
         .route("/increment", get(increment))
+        .route("/merge", get(merge))
         .route("/hold", get(hold))
         .route("/login", get(login))
         .route("/logout", get(logout))
@@ -235,6 +244,7 @@ async fn dispatch(parts: Parts) -> Result<String, Error> {
     let session = async || Session::from_request(&parts).await;
     match parts.uri.path() {
         "/increment" => increment(session().await?, mark).await,
+        "/merge" => merge(MergeSession::from_request(&parts).await?, mark).await,
         "/hold" => hold(session().await?, mark).await,
         "/login" => login(session().await?, mark).await,
         "/logout" => logout(session().await?, mark).await,

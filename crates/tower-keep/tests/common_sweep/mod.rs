@@ -1,16 +1,21 @@
-//! What the tests of endings share: an app, a world to run it in, and futures that are dropped at
-//! a chosen moment.
+//! What the tests of endings share: an app, a world to run it in, futures that are dropped at a
+//! chosen moment, and the sweep over all moments.
 
 #![allow(
     dead_code,
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     reason = "not every test uses everything, and a test fails by panicking"
 )]
 
 pub(crate) mod app;
+pub(crate) mod case;
 pub(crate) mod moment;
+pub(crate) mod scenario;
 pub(crate) mod stored;
+pub(crate) mod sweep;
 pub(crate) mod world;
 
 use std::sync::Once;

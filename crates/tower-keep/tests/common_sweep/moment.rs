@@ -1,11 +1,15 @@
 //! Futures that are dropped at a chosen moment.
 
+use std::any::Any;
 use std::future::{Future, poll_fn};
+use std::panic::panic_any;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
+
+use super::{PLANNED, hide_planned_panics};
 
 /// After so many turns of the scheduler in which nothing happened, only time can bring news.
 const IDLE: usize = 64;
@@ -19,10 +23,12 @@ pub(crate) enum Dropper {
     Task,
     /// `abort()` of the task that it is.
     Abort,
+    /// A panic in the task that polls it, which drops it as the stack unwinds.
+    Panic,
 }
 
 impl Dropper {
-    pub(crate) const ALL: [Self; 3] = [Self::Main, Self::Task, Self::Abort];
+    pub(crate) const ALL: [Self; 4] = [Self::Main, Self::Task, Self::Abort, Self::Panic];
 
     /// Runs `future` up to `moment`; `None` if it was dropped then, before its end.
     ///
@@ -34,8 +40,16 @@ impl Dropper {
         F: Future<Output: Send> + Send + 'static,
     {
         match self {
-            Self::Main => until(moment, future).await,
-            Self::Task => tokio::spawn(until(moment, future)).await.unwrap(),
+            Self::Main => until(moment, future, || None).await,
+            Self::Task => tokio::spawn(until(moment, future, || None)).await.unwrap(),
+            Self::Panic => {
+                hide_planned_panics();
+                let task = tokio::spawn(until(moment, future, || panic_any(PLANNED)));
+                task.await.unwrap_or_else(|error| {
+                    assert!(is_planned(&*error.into_panic()), "it panicked by itself");
+                    None
+                })
+            }
             Self::Abort => {
                 let task = tokio::spawn(future);
                 for turn in 0..moment {
@@ -55,7 +69,16 @@ impl Dropper {
     }
 }
 
-async fn until<F: Future>(moment: usize, future: F) -> Option<F::Output> {
+fn is_planned(panic: &(dyn Any + Send)) -> bool {
+    panic.downcast_ref() == Some(&PLANNED)
+}
+
+/// Runs `future` up to `moment` and then does what `end` says while it is still there.
+async fn until<F: Future>(
+    moment: usize,
+    future: F,
+    end: fn() -> Option<F::Output>,
+) -> Option<F::Output> {
     let mut future = pin!(future);
     let woken = Arc::new(Woken {
         flag: AtomicBool::new(true),
@@ -64,14 +87,20 @@ async fn until<F: Future>(moment: usize, future: F) -> Option<F::Output> {
     let waker = Waker::from(woken.clone());
     let (mut left, mut idle) = (moment, 0);
     loop {
-        left = left.checked_sub(1)?;
+        if left == 0 {
+            return end();
+        }
+        left -= 1;
         if woken.flag.swap(false, Ordering::SeqCst) {
             idle = 0;
             let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
             if let Poll::Ready(output) = polled {
                 return Some(output);
             }
-            left = left.checked_sub(1)?;
+            if left == 0 {
+                return end();
+            }
+            left -= 1;
         }
         idle += 1;
         if idle < IDLE {

@@ -1,5 +1,6 @@
 //! A store with one session in it, layers over it, and what can be seen of it from outside.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +11,13 @@ use http_body_util::BodyExt;
 use tower::ServiceExt;
 use tower_keep::core::data::{Data, DataLimits, Edit};
 use tower_keep::core::{CommitId, Created, Limits, NewSession, Record, Secret, Token};
-use tower_keep::{Clock, MemoryStore, SessionId, SessionLayer, SessionStore};
+use tower_keep::{Clock, DynStore, MemoryStore, SessionId, SessionLayer, SessionStore};
 use tower_keep_testkit::{NetworkStore, TestClock};
 
 use super::app::{App, Mark, request, with_axum, with_tower};
 
 /// Where the store is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) enum Place {
     /// In the process: every step is immediate.
     Local,
@@ -26,6 +27,16 @@ pub(crate) enum Place {
     Far,
     /// As `Near`, and one in ten requests and replies gets lost.
     Lossy,
+    /// A store of the test's own, by the time of the world: what is under way there goes on while
+    /// the request is dropped.
+    Given(DynStore),
+}
+
+impl Place {
+    /// Whether a free session opens at once, by the clock of the test.
+    pub(crate) const fn is_prompt(&self) -> bool {
+        matches!(self, Self::Local | Self::Near | Self::Far)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -52,44 +63,62 @@ pub(crate) fn paused<T>(test: impl Future<Output = T>) -> T {
 }
 
 pub(crate) struct World {
-    /// The records, seen past whatever is in front of them.
-    pub(crate) memory: MemoryStore,
-    /// The store's clock.
-    pub(crate) clock: TestClock,
+    /// The store, seen past whatever is in front of it.
+    store: DynStore,
+    memory: Option<MemoryStore>,
     pub(crate) app: App,
     layers: [SessionLayer; 2],
     flavour: Flavour,
+    /// Sessions that were there before.
+    earlier: HashSet<SessionId>,
     /// One session whose `n` is 1, and the cookie that opens it.
     pub(crate) id: SessionId,
     pub(crate) cookie: String,
 }
 
 impl World {
-    pub(crate) async fn new(place: Place, flavour: Flavour, seed: u64) -> Self {
+    pub(crate) async fn new(place: &Place, flavour: Flavour, seed: u64) -> Self {
         let ours = TestClock::following_tokio();
         // A server's clock is its own.
         let clock = ours.skewed(-3_000);
-        let memory = MemoryStore::with_clock(usize::MAX, Arc::new(clock.clone()));
+        let memory = MemoryStore::with_clock(usize::MAX, Arc::new(clock));
         let network = NetworkStore::new(memory.clone(), seed);
-        let layers = match place {
-            Place::Local => [0, 1].map(|_| layer(memory.clone(), &ours)),
-            Place::Near => [0, 1].map(|_| layer(network.clone(), &ours)),
-            Place::Far => {
-                let far = network.yields(2).latency(Duration::from_millis(3));
-                [0, 1].map(|_| layer(far.clone(), &ours))
-            }
-            Place::Lossy => {
-                let lossy = network.lost_requests(10).lost_replies(10);
-                [0, 1].map(|_| layer(lossy.clone(), &ours))
-            }
+        let far = match place {
+            Place::Given(store) => return Self::given(store, flavour).await,
+            Place::Local => DynStore::new(memory.clone()),
+            Place::Near => DynStore::new(network),
+            Place::Far => DynStore::new(network.yields(2).latency(Duration::from_millis(3))),
+            Place::Lossy => DynStore::new(network.lost_requests(10).lost_replies(10)),
         };
-        let (id, cookie) = session(&memory).await;
+        let layer = || {
+            let builder = SessionLayer::builder(far.clone()).clock(Arc::new(ours.clone()));
+            builder.build().unwrap()
+        };
+        let layers = [layer(), layer()];
+        let store = DynStore::new(memory.clone());
         Self {
-            memory,
-            clock,
+            memory: Some(memory),
+            ..Self::over(store, layers, flavour).await
+        }
+    }
+
+    async fn given(store: &DynStore, flavour: Flavour) -> Self {
+        let earlier = live(store).await;
+        Self {
+            earlier,
+            ..Self::over(store.clone(), layers(store), flavour).await
+        }
+    }
+
+    async fn over(store: DynStore, layers: [SessionLayer; 2], flavour: Flavour) -> Self {
+        let (id, cookie) = session(&store).await;
+        Self {
+            store,
+            memory: None,
             app: flavour.app(&layers[0]),
             layers,
             flavour,
+            earlier: HashSet::new(),
             id,
             cookie,
         }
@@ -100,9 +129,45 @@ impl World {
         self.flavour.app(&self.layers[1])
     }
 
+    /// Waits until all that was under way has come to its end.
+    pub(crate) async fn settle(&mut self, place: &Place) {
+        let time = match place {
+            Place::Given(store) => {
+                for layer in &self.layers {
+                    let drained = tokio::time::timeout(Duration::from_secs(60), layer.shutdown());
+                    drained.await.expect("all that is under way has an end");
+                }
+                self.layers = layers(store);
+                self.app = self.flavour.app(&self.layers[0]);
+                return;
+            }
+            // What should free the session may get lost itself.
+            Place::Lossy => Duration::from_secs(12),
+            // Far less than a lease.
+            _ => Duration::from_millis(100),
+        };
+        tokio::time::sleep(time).await;
+    }
+
     /// What is stored under `id`.
-    pub(crate) fn seen(&self, id: SessionId) -> Seen {
-        seen(&self.memory, id)
+    pub(crate) async fn seen(&self, id: SessionId) -> Seen {
+        stored(&self.store, id).await
+    }
+
+    /// Sessions that were neither there before nor made for the world.
+    pub(crate) async fn others(&self) -> Vec<SessionId> {
+        let ids = match &self.memory {
+            Some(memory) => memory.ids().into_iter().collect(),
+            None => live(&self.store).await,
+        };
+        let new = |id: &SessionId| *id != self.id && !self.earlier.contains(id);
+        ids.into_iter().filter(new).collect()
+    }
+
+    /// How many requests wait for the session in a store in memory.
+    pub(crate) fn waiting(&self) -> usize {
+        let memory = self.memory.as_ref();
+        memory.map_or(0, |memory| memory.waiting(self.id))
     }
 
     /// Sends a request with this cookie to the first process.
@@ -111,13 +176,28 @@ impl World {
     }
 }
 
-fn layer(store: impl SessionStore, clock: &TestClock) -> SessionLayer {
-    let clock: Arc<dyn Clock> = Arc::new(clock.clone());
-    SessionLayer::builder(store).clock(clock).build().unwrap()
+/// Two processes on a store.
+fn layers(store: &DynStore) -> [SessionLayer; 2] {
+    let layer = || SessionLayer::new(store.clone());
+    [layer(), layer()]
+}
+
+/// The sessions that are alive.
+async fn live(store: &DynStore) -> HashSet<SessionId> {
+    let scan = store.scan().unwrap();
+    let (mut ids, mut from) = (HashSet::new(), None);
+    loop {
+        let page = scan.page(from.as_ref(), 1_000).await.unwrap();
+        ids.extend(page.views.iter().map(|view| view.head.id));
+        from = page.next;
+        if from.is_none() {
+            return ids;
+        }
+    }
 }
 
 /// Puts a session into the store whose `n` is 1.
-pub(crate) async fn session(store: &MemoryStore) -> (SessionId, String) {
+pub(crate) async fn session(store: &impl SessionStore) -> (SessionId, String) {
     let secret = Secret::generate().unwrap();
     let mut edit = Edit::new(Data::default(), DataLimits::default());
     edit.insert("n", &1).unwrap();
@@ -154,6 +234,13 @@ pub(crate) fn send(
 /// What is stored under `id`.
 pub(crate) fn seen(store: &MemoryStore, id: SessionId) -> Seen {
     Seen::of(&store.record(id).unwrap())
+}
+
+/// The same of any store.
+pub(crate) async fn stored(store: &DynStore, id: SessionId) -> Seen {
+    let looked = store.look(id).await.unwrap();
+    let (record, _) = looked.record.unwrap();
+    Seen::of(&record)
 }
 
 /// What a record says, as far as the tests look at it.

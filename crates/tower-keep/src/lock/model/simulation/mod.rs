@@ -4,7 +4,7 @@
 //! - [`server`] is the store, which repeats calls, and watches that no lease is given twice;
 //! - [`node`] is a process: a keeper behind a network that loses and delays, until it crashes;
 //! - [`request`] is one request, and what it writes into the history;
-//! - [`run`] plays a seed; [`mistakes`] shows that mistakes are found.
+//! - [`run`] plays a seed, [`seeds`] many of them; [`mistakes`] shows that mistakes are found.
 //!
 //! Time is tokio's, paused: it goes on when nobody has anything to do. The scheduler of one thread
 //! is a queue; what is by chance is how many turns, and milliseconds, each call takes each way. The
@@ -15,6 +15,7 @@ mod mistakes;
 mod node;
 mod request;
 mod run;
+mod seeds;
 mod server;
 
 use std::cell::RefCell;

@@ -2,20 +2,19 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::runtime::Builder;
 use tokio::time::sleep;
 use tower_keep_core::data::Data;
 use tower_keep_core::{Clock, CommitId, Created, Limits, NewSession, Open, Opened, SessionStore};
 use tower_keep_testkit::history::{Action, Call, Outcome};
-use tower_keep_testkit::{Rng, TestClock, seed_or};
+use tower_keep_testkit::{Rng, TestClock};
 
-use super::node::{LOCKS, Node};
+use super::node::Node;
 use super::request::{Plan, hash, state};
 use super::server::{Mistake, Server};
 use super::{CHANCE, Story, session};
-use crate::lock::model::heavy;
 use crate::lock::model::scene::{SECOND, is_idle};
 
 /// Long enough that no jump of the clock ends a session.
@@ -175,45 +174,4 @@ async fn look(server: &Server, number: usize, id: u64) {
         _ => Outcome::Absent,
     };
     server.story.returned(id, outcome);
-}
-
-#[test]
-fn nothing_goes_wrong_by_any_seed() {
-    let seed = seed_or(1);
-    let (most, time) = if heavy() {
-        let minutes = std::env::var("KEEP_TEST_MINUTES").ok();
-        let minutes = minutes.map_or(10, |minutes| minutes.parse().unwrap());
-        (1_000_000, Duration::from_secs(60 * minutes))
-    } else {
-        (100_000, Duration::from_secs(20))
-    };
-    let (start, mut played, mut operations) = (Instant::now(), 0, 0);
-    while played < most && start.elapsed() < time {
-        let this = seed.wrapping_add(played);
-        let run = play(this, None);
-        assert!(
-            run.wrong.is_empty(),
-            "KEEP_SEED={this} shows it again: {:#?}\n{}",
-            run.wrong,
-            run.trace
-        );
-        played += 1;
-        operations += run.operations;
-    }
-    let per_second = f64::from(u32::try_from(played).unwrap()) / start.elapsed().as_secs_f64();
-    println!("seeds {seed}..{}, {operations} operations", seed + played);
-    println!(
-        "{per_second:.0} seeds a second, leases of {:?}",
-        LOCKS.lease
-    );
-}
-
-#[test]
-fn a_seed_plays_the_same_again() {
-    let traces: Vec<_> = (0..40).map(|seed| play(seed, None).trace).collect();
-    for (seed, trace) in (0..).zip(&traces) {
-        assert_eq!(play(seed, None).trace, *trace, "seed {seed}");
-        let same = traces.iter().filter(|other| *other == trace).count();
-        assert!(same == 1 && trace.lines().count() > 10, "seed {seed}");
-    }
 }
