@@ -27,8 +27,9 @@ pub use pooling::UnsafePooling;
 /// Sessions in a PostgreSQL database, version 12 or later.
 ///
 /// Clones are the same store. Every verb is one statement, which the server carries out
-/// atomically and judges by its own clock; no transaction and no connection is held in between. Only
-/// where a session joins a user under a cap, or all of a user's end, it is a short transaction.
+/// atomically and judges by its own clock; no transaction and no connection is held in between. What
+/// it refuses, and a read whose touch is due, is a second one. Only where a session joins a user under
+/// a cap, or all of a user's end, it is a short transaction.
 ///
 /// ```no_run
 /// use tower_keep_sqlx::PostgresStore;
