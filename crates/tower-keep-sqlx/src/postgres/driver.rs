@@ -126,7 +126,7 @@ fn tell(table: &Table) -> String {
 
 /// What is written comes from `RETURNING`: beside it, the statement sees only what was there before
 /// it waited for the row. Where nothing matches there is no row, which is read by a statement of
-/// its own: one that did both would take the server twice as long each time.
+/// its own: one that did both would take the server half as long again each time.
 fn changed(table: &Table, update: &Update, tell: &str) -> String {
     let Update { set, when, reads } = update;
     let returned = packed(*reads, "t.now");

@@ -1,4 +1,10 @@
 //! The one who writes.
+//!
+//! # Invariants
+//! 1. What is asked for of one session is carried out in the order in which it was asked for, and
+//!    so is what is no step, among all else; steps of different sessions in any order.
+//! 2. Each gets the answer to what it asked for, and not before the transaction around it is
+//!    committed.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
