@@ -320,9 +320,12 @@ impl<W: Waiter> Line<W> {
             FinishReply::Lost | FinishReply::Gone if again && ending == Ending::Release => {
                 Verdict::Done
             }
+            // What became of the first try will never be known: of a session that is gone, too, no
+            // more than the last commits are remembered.
+            FinishReply::Gone | FinishReply::Unknown | FinishReply::Refused if again => {
+                Verdict::Unknown
+            }
             FinishReply::Gone => Verdict::Gone,
-            // What became of the first try will never be known.
-            FinishReply::Unknown | FinishReply::Refused if again => Verdict::Unknown,
             FinishReply::Lost | FinishReply::Unknown => Verdict::Lost,
             FinishReply::Refused => Verdict::Refused,
             FinishReply::Failed => {

@@ -156,10 +156,10 @@ impl Merge {
         };
         let done = match finish_surely(&self.shared, &finish).await {
             Ok((Finished::Done { version, now, .. }, _)) => Ok((version, now)),
-            Ok((Finished::Gone, _)) => Err(Conflict::Gone.into()),
             // Whether the first try was applied and forgotten since, or may still arrive and be,
             // nobody can tell. So it must not be done in another way.
-            Ok((Finished::Unknown | Finished::Lost, true)) => Err(Error::OutcomeUnknown),
+            Ok((_, true)) => Err(Error::OutcomeUnknown),
+            Ok((Finished::Gone, false)) => Err(Conflict::Gone.into()),
             Ok((Finished::Unknown | Finished::Lost, false)) => return Ok(None),
             Err(error) => Err(error),
         };

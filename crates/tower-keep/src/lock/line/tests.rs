@@ -236,7 +236,7 @@ fn a_commit_is_judged_by_what_can_be_known() {
         let [lost, gone] = match ending {
             // It was carried out, or there is nothing left to give back.
             Ending::Release => [Verdict::Done; 2],
-            _ => [Verdict::Lost, Verdict::Gone],
+            _ => [Verdict::Lost, Verdict::Unknown],
         };
         let expected = [lost, gone, Verdict::Unknown, Verdict::Unknown];
         assert_eq!(again, expected, "{ending:?} again");
