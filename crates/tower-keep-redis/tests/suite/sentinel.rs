@@ -36,9 +36,12 @@ impl Watched {
         let replica = || Server::start(&[&common[..], &of_it].concat());
         let servers = vec![primary, replica(), replica()];
         servers[0].has_replicas(2).await;
+        // Sentinels ping once a second, or in this time if it is less. Were it no more than that, one
+        // who has just learnt of a new primary would take it for dead, and the next primary might be
+        // the old one, that came back with nothing.
         let lines = [
             &format!("sentinel monitor {SERVICE} 127.0.0.1 {port} 2"),
-            &format!("sentinel down-after-milliseconds {SERVICE} 500"),
+            &format!("sentinel down-after-milliseconds {SERVICE} 3000"),
             &format!("sentinel failover-timeout {SERVICE} 5000"),
             "user watcher on >password-2 ~* &* +@all",
         ];
