@@ -1,8 +1,9 @@
-//! The connections of a server's store.
+//! The connections of a store.
 //!
 //! The driver's pool asks a connection that is given back whether it is still in order, which is a
-//! round trip for each statement. In a pool of the store's own, a connection whose statement ended
-//! well is therefore not given back but kept at hand for the next statement, for about a second.
+//! round trip for each statement, to a server or to the thread of SQLite. In a pool of the store's
+//! own, a connection whose statement ended well is therefore not given back but kept at hand for
+//! the next statement, for about a second.
 //!
 //! # Invariants
 //! 1. Who has a connection has a permit, and there is a permit for each connection of the pool. So
@@ -77,7 +78,7 @@ impl<D: Database> Connections<D> {
         Self { pool, kept }
     }
 
-    #[cfg(feature = "postgres")]
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) const fn pool(&self) -> &Pool<D> {
         &self.pool
     }
@@ -156,6 +157,7 @@ impl<D: Database> Taken<D> {
     }
 
     /// Something is left on it that nobody else may get: it is closed when this is dropped.
+    #[cfg(any(feature = "mysql", feature = "postgres"))]
     pub(crate) fn close_on_drop(&mut self) {
         self.connection.close_on_drop();
     }

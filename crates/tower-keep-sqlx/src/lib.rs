@@ -37,7 +37,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![allow(clippy::doc_markdown, reason = "the engines' names are no code")]
 
-#[cfg(any(feature = "mysql", feature = "postgres"))]
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod connections;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod engine;

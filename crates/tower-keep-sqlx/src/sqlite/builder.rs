@@ -9,8 +9,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use tower_keep_core::{Clock, StoreError, SystemClock};
 
 use super::driver::{Text, driver_error};
+use super::rounds::Readers;
 use super::writer::{Setup, Writer};
 use super::{Sqlite, SqliteStore};
+use crate::connections::Connections;
 use crate::statement::Statements;
 use crate::table::{NameError, Table};
 
@@ -129,13 +131,13 @@ impl SqliteBuilder {
             .connect_with(options.clone())
             .await
             .map_err(driver_error)?;
-        Ok(self.assemble(options, Some(pool)))
+        Ok(self.assemble(options, Some(Connections::own(pool))))
     }
 
     /// A store that reads through `pool`; see [`SqliteStore::new`].
     pub fn build(self, pool: SqlitePool) -> SqliteStore {
         let options = self.configure((*pool.connect_options()).clone());
-        self.assemble(options, Some(pool))
+        self.assemble(options, Some(Connections::of(pool)))
     }
 
     fn configure(&self, options: SqliteConnectOptions) -> SqliteConnectOptions {
@@ -145,7 +147,11 @@ impl SqliteBuilder {
             .busy_timeout(self.busy_timeout)
     }
 
-    fn assemble(self, options: SqliteConnectOptions, readers: Option<SqlitePool>) -> SqliteStore {
+    fn assemble(
+        self,
+        options: SqliteConnectOptions,
+        readers: Option<Connections<sqlx::Sqlite>>,
+    ) -> SqliteStore {
         let statements = Arc::new(Statements::new::<Text>(&self.table));
         let schema = include_str!("schema.sql");
         let schema = schema.replace("{table}", &self.table.to_string());
@@ -162,7 +168,7 @@ impl SqliteBuilder {
             migrations,
             max_data: self.max_data,
             clock: self.clock,
-            readers,
+            readers: readers.map(|connections| Readers::new(connections, &self.table)),
         }))
     }
 }

@@ -114,6 +114,24 @@ pub(super) fn disk_failed(error: &StoreError) -> bool {
     std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<DiskFailed>)
 }
 
+/// Reads the rows `$1` to `$COUNT`.
+pub(super) fn several(table: &Table, count: usize) -> String {
+    let ids: Vec<_> = (1..=count).map(|id| format!("${id}")).collect();
+    let (columns, ids) = (Reads::Whole.columns(), ids.join(", "));
+    format!("SELECT {columns} FROM {table} WHERE id IN ({ids})")
+}
+
+/// Reads the rows of these sessions, in any order.
+pub(super) async fn rows(
+    connection: &mut SqliteConnection,
+    sql: &Sql,
+    ids: impl Iterator<Item = SessionId>,
+) -> Result<Vec<SqliteRow>, StoreError> {
+    let ids: Vec<_> = ids.map(Value::Id).collect();
+    let query = ids.iter().fold(query(sql), bind);
+    query.fetch_all(connection).await.map_err(driver_error)
+}
+
 /// Reads a record as it is.
 pub(super) async fn read<'c>(
     connection: impl Executor<'c, Database = Sqlite>,
@@ -254,9 +272,9 @@ mod tests {
 
     use super::*;
 
-    /// The order comes from the index as well.
+    /// The order of a list comes from the index as well.
     #[tokio::test]
-    async fn a_list_reads_the_index() {
+    async fn lists_and_rounds_read_the_index() {
         let table = Table::default();
         let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
         let schema = include_str!("schema.sql").replace("{table}", &table.to_string());
@@ -271,10 +289,13 @@ mod tests {
             let search = "SEARCH keep_sessions USING INDEX keep_sessions_user (user_id=? AND id<?)";
             assert_eq!(steps, [search]);
         }
-        let explain: Sql = format!("EXPLAIN QUERY PLAN {}", statements.walk).into();
-        let plan = query(&explain).fetch_all(&mut connection).await.unwrap();
-        let steps: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
-        let search = "SEARCH keep_sessions USING INDEX sqlite_autoindex_keep_sessions_1 (id>?)";
-        assert_eq!(steps, [search]);
+        let several: Sql = several(&table, 16).into();
+        for (sql, which) in [(&statements.walk, "id>?"), (&several, "id=?")] {
+            let explain: Sql = format!("EXPLAIN QUERY PLAN {sql}").into();
+            let plan = query(&explain).fetch_all(&mut connection).await.unwrap();
+            let steps: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
+            let search = "SEARCH keep_sessions USING INDEX sqlite_autoindex_keep_sessions_1";
+            assert_eq!(steps, [format!("{search} ({which})")]);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod builder;
 mod driver;
+mod rounds;
 mod together;
 mod users;
 mod writer;
@@ -15,6 +16,7 @@ use crate::engine::{Engine, Outcome, Removed, Step};
 use crate::row::Stored;
 use crate::schema;
 use crate::statement::Statements;
+use rounds::Readers;
 use writer::{Task, Writer};
 
 pub use builder::SqliteBuilder;
@@ -23,8 +25,9 @@ pub use builder::SqliteBuilder;
 ///
 /// Clones are the same store. Every write goes through one connection, whose task carries out
 /// together what arrives together, in one transaction and with one synchronisation of the disk;
-/// readers work beside it on connections of their own. No transaction outlives a step, so
-/// another process that uses the same file never waits for a request of this one.
+/// readers work beside it on connections of their own, and read together what waits together. No
+/// transaction outlives a step, so another process that uses the same file never waits for a
+/// request of this one.
 ///
 /// ```
 /// use tower_keep_sqlx::SqliteStore;
@@ -47,7 +50,7 @@ struct Sqlite {
     clock: Arc<dyn Clock>,
     writer: Writer,
     /// None for a database in memory, which is the writer's alone.
-    readers: Option<SqlitePool>,
+    readers: Option<Readers>,
 }
 
 impl SqliteStore {
@@ -115,7 +118,7 @@ impl Engine for Sqlite {
         let Some(readers) = &self.readers else {
             return self.writer.run(Task::Read(id)).await?.row();
         };
-        let row = driver::read(readers, &self.statements.look, id).await?;
+        let row = readers.read(id).await?;
         Ok((row, self.clock.now()))
     }
 
@@ -123,14 +126,21 @@ impl Engine for Sqlite {
         let Some(readers) = &self.readers else {
             return self.writer.run(Task::Count).await?.counts();
         };
-        driver::count(readers, &self.statements.count, self.clock.now()).await
+        let mut taken = readers.take().await?;
+        let counts = driver::count(taken.connection(), &self.statements.count, self.clock.now());
+        let counts = counts.await?;
+        taken.keep();
+        Ok(counts)
     }
 
     async fn has_table(&self) -> Result<bool, StoreError> {
         let Some(readers) = &self.readers else {
             return self.writer.run(Task::HasTable).await?.has_table();
         };
-        driver::has_table(readers, &self.statements.has_table).await
+        let mut taken = readers.take().await?;
+        let is_there = driver::has_table(taken.connection(), &self.statements.has_table).await?;
+        taken.keep();
+        Ok(is_there)
     }
 
     async fn remove(&self, limit: i64, keep: i64) -> Result<Vec<Removed>, StoreError> {

@@ -16,7 +16,9 @@ impl Index for Sqlite {
             return self.writer.run(Task::List(listing)).await?.rows();
         };
         let now = self.clock.now();
-        let rows = driver::list(readers, listing, now).await?;
+        let mut taken = readers.take().await?;
+        let rows = driver::list(taken.connection(), listing, now).await?;
+        taken.keep();
         Ok((rows, now))
     }
 

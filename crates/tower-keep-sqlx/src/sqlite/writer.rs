@@ -470,7 +470,7 @@ fn refuse(replies: impl Iterator<Item = Reply>, error: &StoreError) {
 }
 
 /// The same error for another one who asked.
-fn repeated(error: &StoreError) -> StoreError {
+pub(super) fn repeated(error: &StoreError) -> StoreError {
     let source = std::error::Error::source(error).map(ToString::to_string);
     StoreError::new(error.kind(), source.unwrap_or_default())
 }

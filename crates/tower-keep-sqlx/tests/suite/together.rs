@@ -1,9 +1,11 @@
-//! Many steps at once, which SQLite's writer carries out in one text.
+//! Many steps at once, and many reads, which SQLite's store carries out in one text.
 
-use tower_keep_core::{Finished, Opened, Owner, SessionStore};
+use sqlx::sqlite::SqlitePoolOptions;
+use tower_keep_core::{DynStore, Finished, Opened, Owner, SessionStore, StoreErrorKind};
+use tower_keep_sqlx::SqliteStore;
 
-use crate::place::{ENGINES, Place};
-use crate::storage::{data, leasing, new_session, putting};
+use crate::place::{ENGINES, Engine, Place, soon};
+use crate::storage::{commit, data, leasing, new_session, putting, reading};
 
 const SESSIONS: usize = 45;
 
@@ -92,5 +94,86 @@ async fn each_of_many_at_once_has_its_own_answer() {
             };
             assert_eq!(record.data, expected, "{engine:?}: {number}");
         }
+    }
+}
+
+/// Readers of many sessions at once, of some of them twice, some of which are not there or cannot
+/// be read.
+#[tokio::test]
+async fn each_of_many_reads_at_once_has_its_own_answer() {
+    let place = Place::new(Engine::Sqlite);
+    let own = place.store().await;
+    let pool = SqlitePoolOptions::new().max_connections(1);
+    let pool = pool.connect(&place.url).await.unwrap();
+    let builder = SqliteStore::builder().table(&place.table).unwrap();
+    let others = DynStore::new(builder.build(pool.clone()));
+    let mut all = Vec::new();
+    for number in 0..SESSIONS {
+        let mut new = new_session();
+        new.data = data(u64::try_from(number).unwrap() + 100);
+        if number % 5 != 2 {
+            own.create(&new).await.unwrap();
+        }
+        if number % 15 == 3 {
+            let change = ["data = '{}'", "version = -1"][number % 2];
+            let id = u128::from_be_bytes(*new.id.as_bytes());
+            let sql = format!(
+                "UPDATE {} SET {change} WHERE id = x'{id:032x}'",
+                place.table
+            );
+            place.run(&sql).await;
+        }
+        all.push(new);
+    }
+    for store in [own, others] {
+        // On this runtime all ask before a reader has its turn.
+        let twice = all.iter().chain(&all[..SESSIONS / 2]).enumerate();
+        let reading: Vec<_> = twice
+            .map(|(number, new)| {
+                let (store, open) = (store.clone(), reading(new));
+                let number = number % SESSIONS;
+                (number, tokio::spawn(async move { store.open(&open).await }))
+            })
+            .collect();
+        for (number, opened) in reading {
+            match soon(opened).await.unwrap() {
+                Ok(Opened::Granted(view)) if number % 15 != 3 => {
+                    assert_eq!(view.head.id, all[number].id, "{number}");
+                    assert_eq!(view.data, all[number].data, "{number}");
+                }
+                Ok(Opened::Absent) if number % 5 == 2 => {}
+                Err(error) if number % 15 == 3 => {
+                    assert_eq!(error.kind(), StoreErrorKind::Corrupt, "{number}");
+                }
+                other => panic!("{number}: {other:?}"),
+            }
+        }
+    }
+    // From another's pool nothing is withheld.
+    soon(pool.acquire()).await.unwrap();
+}
+
+/// Whoever was told of a commit reads it, whoever else reads at the same time.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_committed_is_read() {
+    let place = Place::new(Engine::Sqlite);
+    let store = place.store().await;
+    let visitor = || {
+        let (store, new) = (store.clone(), new_session());
+        async move {
+            store.create(&new).await.unwrap();
+            for version in 2..20 {
+                commit(&store, &new).await;
+                let opened = store.open(&reading(&new)).await.unwrap();
+                let Opened::Granted(view) = opened else {
+                    panic!("{opened:?}");
+                };
+                assert_eq!(view.head.version, version);
+            }
+        }
+    };
+    let visitors: Vec<_> = (0..24).map(|_| tokio::spawn(visitor())).collect();
+    for visitor in visitors {
+        soon(visitor).await.unwrap();
     }
 }
