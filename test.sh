@@ -79,6 +79,7 @@ cargo_test() {
             "${test[@]}" --package tower-keep-core --test body &&
             "${test[@]}" --package tower-keep --features config --test config --test config_keys &&
             cargo test --locked --manifest-path tests/bridge-stores/Cargo.toml --no-fail-fast &&
+            cargo test --locked --manifest-path tests/threads/Cargo.toml --no-fail-fast &&
             if [[ -n ${KEEP_HEAVY:-} ]]; then
                 "${test[@]}" --workspace --exclude tower-keep-browser --all-features campaign -- --ignored &&
                     scripts/fuzz "$KEEP_TEST_MINUTES"

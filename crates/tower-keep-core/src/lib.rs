@@ -27,6 +27,7 @@ mod rules;
 mod scan;
 mod slim;
 mod store;
+mod sync;
 mod time;
 mod token;
 mod unique;

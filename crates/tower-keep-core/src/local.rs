@@ -11,7 +11,7 @@
 //! 3. A turn is answered at most once, and whoever leaves takes with it either its place in the
 //!    queue or the lease that it was just given, never neither.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use crate::error::StoreError;
 use crate::id::SessionId;
 use crate::record::NewSession;
 use crate::store::{Created, Finish, Finished, Open, Opened};
+use crate::sync::{Mutex, MutexGuard};
 
 /// The verbs of a store that does each of them at once, without waiting for anything; see
 /// [`SessionStore::local`](crate::SessionStore::local). They decide as the methods of

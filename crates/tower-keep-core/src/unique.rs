@@ -1,7 +1,9 @@
 //! Values that need to be unique but not secret: lease owners, commits, the random bits of ids.
 
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, Hasher};
+
+use crate::sync::RandomState;
 
 /// 64 well-mixed bits that no other call returns, in this process or another.
 ///

@@ -105,8 +105,11 @@ mod sessions;
 mod shared;
 mod slot;
 mod sweep;
+mod sync;
 #[cfg(feature = "temp")]
 mod temp;
+#[cfg(keep_shuttle)]
+pub mod threads;
 mod tokens;
 mod transport;
 mod typed;

@@ -12,6 +12,8 @@ mod event;
 mod expired;
 mod files;
 mod stream;
+#[cfg(keep_shuttle)]
+pub mod threads;
 mod watch;
 
 use std::fmt;

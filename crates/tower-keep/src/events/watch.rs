@@ -1,11 +1,13 @@
 //! Who waits for the end of which session.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use tokio::sync::watch::{Receiver, Sender};
 use tower_keep_core::SessionId;
+
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 /// What has been heard of a watched session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

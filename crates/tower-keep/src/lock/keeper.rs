@@ -6,8 +6,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -28,6 +27,8 @@ use super::waiting::{Waiting, courtesy, jittered};
 use crate::error::{Conflict, Error};
 use crate::events::Telling;
 use crate::observe::{CommitKind, Observer};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Requests with the same id and another secret must not queue behind one another, or knowing an
 /// id would be enough to hold somebody up.
@@ -107,9 +108,11 @@ impl Keeper {
         }
         let mut lines = self.lines(&key);
         if let Some(line) = lines.get_mut(&key) {
-            return line
-                .join(waiter, self.config.max_waiting)
-                .map_err(|_| Error::TooManyWaiting);
+            line.join(waiter, self.config.max_waiting)
+                .map_err(|_| Error::TooManyWaiting)?;
+            drop(lines);
+            // The line may have outlived its watchdog, which was on another runtime.
+            return self.watch();
         }
         let mut line = Line::new(self.config.cohort);
         if line.join(waiter, self.config.max_waiting).is_err() {

@@ -20,6 +20,8 @@ mod line;
 #[cfg(test)]
 mod model;
 mod tasks;
+#[cfg(keep_shuttle)]
+pub mod threads;
 mod waiter;
 mod waiting;
 mod watchdog;

@@ -1,14 +1,15 @@
 //! The tasks that outlive a request, so that a shutdown can wait for them.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::error::Error;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// Every task holds a clone of the sender; the receiver ends when the last one is gone.
 #[derive(Debug)]

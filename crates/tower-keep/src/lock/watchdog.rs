@@ -2,7 +2,6 @@
 //! cost more than the session.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -12,6 +11,7 @@ use tracing::debug;
 use super::call::call;
 use super::keeper::Keeper;
 use crate::error::Error;
+use crate::sync::atomic::Ordering;
 
 impl Keeper {
     /// Sees to it that the watchdog runs.

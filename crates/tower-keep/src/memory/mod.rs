@@ -11,8 +11,7 @@ mod tests;
 mod users;
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tower_keep_core::data::Patch;
@@ -24,7 +23,12 @@ use tower_keep_core::{
 
 use shard::{Shard, Shards};
 use sweep::Round;
+#[cfg(keep_shuttle)]
+pub use users::threads;
 use users::{After, Index};
+
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// Sessions in this process's memory: fast, bounded if asked, gone with the process.
 ///

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tower_keep_core::data::{Data, Patch};
@@ -17,6 +17,7 @@ use tower_keep_core::{
 
 use super::records::{Next, Records};
 use super::users::After;
+use crate::sync::Mutex;
 
 /// Enough that threads seldom meet; a power of two.
 pub(super) const SHARDS: usize = 64;

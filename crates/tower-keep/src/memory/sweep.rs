@@ -3,14 +3,13 @@
 //! A step looks at a few records of one shard under its mutex: some microseconds. What it removed
 //! is freed when the mutex is free again.
 
-use std::sync::atomic::Ordering;
-
 use tower_keep_core::{Slim, Sweep, Swept};
 
 use super::Inner;
 use super::records::{Next, STEP};
 use super::shard::SHARDS;
 use super::users::After;
+use crate::sync::atomic::Ordering;
 
 /// Steps before other tasks have their turn, a few hundred microseconds' work.
 const BREATH: usize = 4_096 / STEP;

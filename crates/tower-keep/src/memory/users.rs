@@ -10,10 +10,12 @@
 //! Users are known by a keyed hash only. Two with the same one share an entry; that costs time and
 //! nothing else, because a session's record has the last word.
 
+#[cfg(keep_shuttle)]
+pub mod threads;
+
 use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, BuildHasherDefault};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 
 use tower_keep_core::{
@@ -23,6 +25,7 @@ use tower_keep_core::{
 
 use super::shard::{IdHasher, Shard};
 use super::{Inner, MemoryStore};
+use crate::sync::{Mutex, MutexGuard, RandomState};
 
 const SHARDS: usize = 64;
 

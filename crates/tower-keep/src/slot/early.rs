@@ -3,11 +3,11 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::commit::{Outcome, Saved, save};
 use super::{Slot, State};
 use crate::error::Error;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 type Saving = Pin<Box<dyn Future<Output = Result<Saved, Error>> + Send>>;
 

@@ -18,11 +18,12 @@ mod merge;
 mod open;
 mod opening;
 mod reserved;
+#[cfg(keep_shuttle)]
+pub mod threads;
 mod tokens;
 mod work;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -31,6 +32,8 @@ use tower_keep_core::data::{DataError, Edit, MergeLog};
 
 use crate::error::Error;
 use crate::shared::Shared;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 use early::Early;
 use opening::Opening;

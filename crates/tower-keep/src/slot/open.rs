@@ -1,7 +1,6 @@
 //! Opening a request's session: from its cookies, or by a handle's binding.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tower_keep_core::data::Edit;
@@ -16,6 +15,7 @@ use crate::error::{Conflict, Error};
 use crate::fingerprint::Print;
 use crate::request::{RequestHead, RequestInfo};
 use crate::shared::Shared;
+use crate::sync::atomic::Ordering;
 use crate::typed::Pending;
 
 /// What an open session may be used for.

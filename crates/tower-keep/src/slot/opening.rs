@@ -1,8 +1,8 @@
 //! One opening of the session at a time.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use tokio::sync::Notify;
+
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// A mutex for what may wait, cheap where nobody else is there: most requests ask once.
 #[derive(Debug, Default)]

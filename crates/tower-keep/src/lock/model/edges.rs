@@ -9,7 +9,7 @@ use tower_keep_core::data::{Data, DataLimits, Edit, Patch};
 use tower_keep_core::{DynStore, HeadChange, Open, Opened, SecretHash, StoreErrorKind};
 use tower_keep_testkit::{Fault, FaultStore, Gate, NetworkStore, Script, TestClock, Verb};
 
-use super::scene::{SECOND, Scene, acquire, commit, is_idle, settle};
+use super::scene::{SECOND, Scene, acquire, commit, is_idle, settle, write};
 use crate::error::Error;
 use crate::lock::waiting::courtesy;
 use crate::lock::{Commit, Keeper, LockConfig, Tasks, jittered};
@@ -44,6 +44,30 @@ async fn others_get_as_long_as_their_longest_pause_and_not_much_longer() {
     assert!((longest..2 * longest).contains(&given), "{given:?}");
     assert_eq!(courtesy(&woken, 100 * MS), 200 * MS);
     assert_eq!(courtesy(&woken, MS), 20 * MS, "time enough to be scheduled");
+}
+
+#[test]
+fn a_line_that_outlives_its_watchdogs_runtime_is_watched_again() {
+    let runtime = || {
+        let mut builder = Builder::new_current_thread();
+        builder.enable_time().start_paused(true).build().unwrap()
+    };
+    let (first, second) = (runtime(), runtime());
+    let (scene, keeper) = first.block_on(async {
+        let scene = Scene::new().await;
+        let keeper = scene.keeper(FaultStore::new(scene.memory.clone()), LockConfig::default());
+        write(keeper.clone(), scene.open()).await.unwrap();
+        (scene, keeper)
+    });
+    // The first one's watchdog is there still, so the second has none.
+    let held = second.block_on(acquire(&keeper, scene.open())).unwrap();
+    drop(first);
+    let waited = second.block_on(async {
+        let (open, wait) = (scene.open(), 2 * SECOND);
+        tokio::time::timeout(3 * SECOND, keeper.acquire(&open, wait)).await
+    });
+    assert!(matches!(waited, Ok(Err(Error::LockTimeout))));
+    drop(held);
 }
 
 #[tokio::test(start_paused = true)]
