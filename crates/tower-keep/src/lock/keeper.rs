@@ -342,7 +342,9 @@ impl Actor {
                 now,
                 waiting,
             }) => {
+                let mut expected = finish.version;
                 if let Op::Put(put) = &finish.op {
+                    expected += 1;
                     put.head.apply(&mut seen.head, now);
                     if let Some(data) = &put.data {
                         seen.data = data.clone();
@@ -350,7 +352,11 @@ impl Actor {
                 }
                 seen.head.version = version;
                 seen.now = now;
-                let reopen = self.must_reopen(&seen.head, now);
+                // A release does not say upon which version. The lease may have been lost in the
+                // meantime, others have committed, and an open of ours that came twice and late
+                // have got it again.
+                let moved = version != expected;
+                let reopen = moved || self.must_reopen(&seen.head, now);
                 FinishReply::Done { waiting, reopen }
             }
             Ok(Finished::Lost) => FinishReply::Lost,

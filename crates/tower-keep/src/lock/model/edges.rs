@@ -6,7 +6,10 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
 use tokio::time::{Instant, sleep};
 use tower_keep_core::data::{Data, DataLimits, Edit, Patch};
-use tower_keep_core::{DynStore, HeadChange, Open, Opened, SecretHash, StoreErrorKind};
+use tower_keep_core::{
+    CommitId, DynStore, Finish, Finished, HeadChange, Op, Open, Opened, SecretHash, SessionStore,
+    StoreErrorKind,
+};
 use tower_keep_testkit::{Fault, FaultStore, Gate, NetworkStore, Script, TestClock, Verb};
 
 use super::scene::{SECOND, Scene, acquire, commit, is_idle, settle, write};
@@ -68,6 +71,41 @@ fn a_line_that_outlives_its_watchdogs_runtime_is_watched_again() {
     });
     assert!(matches!(waited, Ok(Err(Error::LockTimeout))));
     drop(held);
+}
+
+/// As by an open that comes a second time and late, when the lease has run out and somebody else has
+/// committed.
+#[tokio::test(start_paused = true)]
+async fn what_is_handed_over_is_what_the_others_left() {
+    let scene = Scene::new().await;
+    let keeper = || scene.keeper(FaultStore::new(scene.memory.clone()), LockConfig::default());
+    let (here, elsewhere) = (keeper(), keeper());
+    let held = acquire(&here, scene.open()).await.unwrap();
+    let open = scene.open();
+    let waiting = tokio::spawn(async move { acquire(&here, open).await });
+    settle().await;
+    let owner = scene.memory.record(scene.id).unwrap().lease.unwrap().owner;
+    let lose = Finish {
+        id: scene.id,
+        owner,
+        version: 0,
+        commit: CommitId::unique(),
+        op: Op::Release,
+        next: None,
+    };
+    let lost = scene.memory.finish(&lose).await;
+    assert!(matches!(lost, Ok(Finished::Done { .. })), "{lost:?}");
+    assert_eq!(write(elsewhere, scene.open()).await.unwrap(), 2);
+    let late = Open {
+        lease: Some((owner, SECOND)),
+        ..scene.open()
+    };
+    let again = scene.memory.open(&late).await;
+    assert!(matches!(again, Ok(Opened::Granted(_))), "{again:?}");
+    drop(held);
+    let handed = waiting.await.unwrap().unwrap();
+    assert!(handed.0.head.remember, "what the other one wrote");
+    assert_eq!(commit(handed).await.unwrap(), 3);
 }
 
 #[tokio::test(start_paused = true)]
