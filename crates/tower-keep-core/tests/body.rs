@@ -91,6 +91,28 @@ mod messagepack {
         assert_eq!(keep, b"\x02\x82\xa4data\x80\xa4keep\x81\xa1x\x01");
     }
 
+    /// This crate writes each number in the shortest way; others need not.
+    #[test]
+    fn b14_numbers_are_read_in_every_width() {
+        for (bytes, json) in [
+            (&[0xd0, 5][..], "5"),
+            (&[0xd0, 0x80], "-128"),
+            (&[0xd1, 0, 5], "5"),
+            (&[0xd1, 0x80, 0], "-32768"),
+            (&[0xd2, 0, 0, 0, 5], "5"),
+            (
+                &[0xd3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+                "-1",
+            ),
+            (&[0xcc, 5], "5"),
+            (&[0xcf, 0, 0, 0, 0, 0, 0, 0, 5], "5"),
+        ] {
+            let body = [b"\x02\x81\xa4data\x81\xa1a", bytes].concat();
+            let read = Data::from_body(&body, 100).unwrap();
+            assert_eq!(read.get("a"), Some(json.as_bytes()), "{bytes:x?}");
+        }
+    }
+
     #[test]
     fn b14_what_messagepack_has_not_is_kept_to_the_last_digit() {
         for text in [
@@ -208,6 +230,11 @@ mod messagepack {
         assert_eq!(
             refused(&[&[2][..], &[0xc1; 4000]].concat(), 1000),
             StoreErrorKind::TooLarge
+        );
+        // As long as such a text may be.
+        assert_eq!(
+            refused(&[&[2][..], &[0xc1; 3000]].concat(), 1000),
+            StoreErrorKind::Corrupt
         );
         // Nor does little become much on the way.
         let nested = [

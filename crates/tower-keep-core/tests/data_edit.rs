@@ -251,6 +251,38 @@ mod paths {
     }
 
     #[test]
+    fn the_error_shows_of_a_long_key_its_beginning() {
+        let limits = DataLimits {
+            max_key: 9,
+            ..DataLimits::default()
+        };
+        let mut edit = Edit::new(Data::default(), limits);
+        for (len, end) in [(64, ""), (65, "…")] {
+            let Err(DataError::InvalidKey { key, .. }) = edit.insert("k".repeat(len), &1) else {
+                panic!("{len} are too many");
+            };
+            assert_eq!(key, "k".repeat(64) + end);
+        }
+    }
+
+    #[test]
+    fn a_key_from_outside_has_room_up_to_the_last_byte() {
+        for (len, fits) in [(65_534, true), (65_535, false)] {
+            let json = format!(r#"{{"data":{{"{}":1}}}}"#, "k".repeat(len));
+            let data = Data::from_json(json.as_bytes(), usize::MAX);
+            assert_eq!(data.is_ok(), fits, "{len}");
+        }
+    }
+
+    #[test]
+    fn what_is_side_by_side_is_not_deep() {
+        for one in ["[]", "{}"] {
+            let json = format!(r#"{{"data":{{"a":[{}]}}}}"#, vec![one; 200].join(","));
+            assert!(Data::from_json(json.as_bytes(), usize::MAX).is_ok());
+        }
+    }
+
+    #[test]
     fn depth_is_limited_where_it_arises() {
         let mut edit = Edit::new(
             Data::default(),
@@ -296,6 +328,24 @@ mod writing {
         let mut edit = Edit::new(edit.into_data().unwrap(), DataLimits::default());
         edit.insert("n", &[u128::MAX]).unwrap();
         assert!(edit.is_changed());
+    }
+
+    #[test]
+    fn a_patch_counts_the_keys_that_change() {
+        let mut edit = edit(&json!({"a": 1, "b": 2, "c": 3}));
+        assert_eq!(edit.clone().into_patch().unwrap().len(), 0);
+        edit.insert("a", &7).unwrap();
+        edit.remove_all("b");
+        assert_eq!(edit.into_patch().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn debug_shows_no_content() {
+        let mut edit = edit(&json!({"password": "hunter1"}));
+        edit.insert("password", "hunter2").unwrap();
+        let shown = format!("{edit:?}");
+        assert!(shown.starts_with("Edit { base: Data"), "{shown}");
+        assert!(!shown.contains("password") && !shown.contains("hunter"));
     }
 
     #[test]
@@ -474,6 +524,23 @@ mod writing {
     }
 
     #[test]
+    fn the_size_counts_what_was_there() {
+        let json = format!(r#"{{"data":{{"a":"{}"}}}}"#, "x".repeat(80));
+        let stored = Data::from_json(json.as_bytes(), 100).unwrap();
+        assert!(!stored.is_empty());
+        // `,"b":1` is 6 bytes.
+        for (max_size, fits) in [(json.len() + 6, true), (json.len() + 5, false)] {
+            let limits = DataLimits {
+                max_size,
+                ..DataLimits::default()
+            };
+            let mut edit = Edit::new(stored.clone(), limits);
+            edit.insert("b", &1).unwrap();
+            assert_eq!(edit.check_size().is_ok(), fits);
+        }
+    }
+
+    #[test]
     fn the_size_counts_escapes() {
         let key = "\"".repeat(50);
         let max_size = format!("{{\"data\":{{{key:?}:1}}}}").len();
@@ -530,6 +597,7 @@ mod flash {
     #[test]
     fn without_flashes_ageing_changes_nothing() {
         let mut edit = edit(&json!({"a": 1}));
+        assert!(!edit.has_flash());
         edit.age_flash();
         edit.reflash();
         edit.keep(["a", "b"]);
@@ -541,6 +609,7 @@ mod flash {
     fn who_does_not_age_only_looks() {
         let mut first = edit(&json!({}));
         first.flash("f", &1).unwrap();
+        assert!(first.has_flash());
         let stored = first.into_data().unwrap();
         let peek = Edit::new(stored.clone(), DataLimits::default());
         assert!(peek.has("f") && !peek.is_changed());

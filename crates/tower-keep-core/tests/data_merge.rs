@@ -216,6 +216,9 @@ fn flash_values_age_once_for_requests_at_once() {
             .unwrap()
             .map(|edit| edit.into_data().unwrap())
     };
+    // Nobody else was there.
+    let alone = merge(&start, &start).unwrap();
+    assert!(after(&alone, 4, |_| {}).get("status").is_none());
     // Two requests show the same message; it is gone in the one after both.
     let first = after(&start, 2, |_| {});
     let both = merge(&start, &first).unwrap();
@@ -227,6 +230,105 @@ fn flash_values_age_once_for_requests_at_once() {
     let shown = after(&merged, 5, |_| {});
     assert_eq!(shown.get("status"), Some(&b"\"a\""[..]));
     assert!(after(&shown, 6, |_| {}).get("status").is_none());
+}
+
+#[test]
+fn who_saw_flash_values_sees_the_same_ones() {
+    let flash = |text: &str| after(&Data::default(), 1, |edit| edit.flash("f", text).unwrap());
+    let (was, other) = (flash("a"), flash("b"));
+    let mut log = MergeLog::default();
+    log.read_flashes(&edit(&was));
+    assert!(log.replay(edit(&was), edit(&was)).unwrap().is_some());
+    assert!(log.replay(edit(&was), edit(&other)).unwrap().is_none());
+}
+
+/// What a request does through the log is what it would do to the data, there and in the merge.
+#[test]
+fn every_step_is_that_of_the_edit() {
+    type Logged = fn(&mut MergeLog, &mut Edit);
+    type Direct = fn(&mut Edit);
+    let cases: [(&str, Logged, Direct); 10] = [
+        ("nothing", |_, _| {}, |_| {}),
+        (
+            "insert",
+            |log, edit| log.insert(edit, "a", &2).unwrap(),
+            |edit| edit.insert("a", &2).unwrap(),
+        ),
+        (
+            "remove_all",
+            |log, edit| log.remove_all(edit, ["a", "list.0"]),
+            |edit| {
+                edit.remove_all(["a", "list.0"]);
+            },
+        ),
+        (
+            "flash",
+            |log, edit| log.flash(edit, "f", &3).unwrap(),
+            |edit| edit.flash("f", &3).unwrap(),
+        ),
+        (
+            "flash_now",
+            |log, edit| log.flash_now(edit, "a", &4).unwrap(),
+            |edit| edit.flash_now("a", &4).unwrap(),
+        ),
+        (
+            "reflash",
+            |log, edit| log.reflash(edit),
+            |edit| edit.reflash(),
+        ),
+        (
+            "keep",
+            |log, edit| log.keep(edit, "old"),
+            |edit| edit.keep("old"),
+        ),
+        (
+            "age_flash",
+            |log, edit| log.age_flash(edit),
+            |edit| edit.age_flash(),
+        ),
+        (
+            "wrote_system, a value",
+            |log, edit| {
+                edit.system_insert("csrf", "x").unwrap();
+                log.wrote_system(edit, "csrf");
+            },
+            |edit| edit.system_insert("csrf", "x").unwrap(),
+        ),
+        (
+            "wrote_system, none any more",
+            |log, edit| {
+                edit.system_remove("ip");
+                log.wrote_system(edit, "ip");
+            },
+            |edit| {
+                edit.system_remove("ip");
+            },
+        ),
+    ];
+    // There is a flash value that goes with this request, and one that an earlier one has kept.
+    let start = after(&data(&json!({"a": 1, "list": [1, 2]})), 1, |edit| {
+        edit.system_insert("ip", "::1").unwrap();
+        edit.flash("old", &1).unwrap();
+    });
+    let start = after(&start, 2, |_| {});
+    let mut results = Vec::new();
+    for (name, logged, direct) in cases {
+        let (mut log, mut through, mut expected) =
+            (MergeLog::default(), edit(&start), edit(&start));
+        logged(&mut log, &mut through);
+        direct(&mut expected);
+        let merged = log.replay(edit(&start), edit(&start)).unwrap().unwrap();
+        assert_eq!(through.all().unwrap(), expected.all().unwrap(), "{name}");
+        assert_eq!(merged.all().unwrap(), expected.all().unwrap(), "{name}");
+        let expected = text(expected);
+        assert_eq!(text(through), expected, "{name}");
+        assert_eq!(text(merged), expected, "{name}");
+        assert_eq!(log.writes(), name != "nothing");
+        results.push(expected);
+    }
+    // None of them is without effect.
+    let nothing = results.remove(0);
+    assert!(results.iter().all(|result| *result != nothing));
 }
 
 #[test]

@@ -356,6 +356,42 @@ fn a_patch_is_part_of_a_commit_and_of_nothing_else() {
 }
 
 #[test]
+fn it_knows_its_last_commits() {
+    let owner = Owner::from_u128(1);
+    let until = now().plus(Duration::from_secs(10));
+    let mut slim = Slim::new(Record {
+        lease: Some(Lease { owner, until }),
+        ..plain()
+    });
+    let finish = |commit: u64, version| Finish {
+        id: plain().head.id,
+        owner,
+        version,
+        commit: CommitId::from_u128(commit.into()),
+        op: Op::Put(Put::default()),
+        next: Some((owner, Duration::from_secs(10))),
+    };
+    let mut commit =
+        |number, version| slim.finish(&finish(number, version), &Patch::default(), now());
+    for number in 1..=5 {
+        assert!(commit(number, number).1);
+    }
+    // Four are known, which changes nothing; the one before them is not, and `0` is none.
+    for (number, known) in [
+        (0, false),
+        (1, false),
+        (2, true),
+        (3, true),
+        (4, true),
+        (5, true),
+    ] {
+        let (finished, changed) = commit(number, number);
+        assert!(!changed);
+        assert_eq!(matches!(finished, Finished::Done { .. }), known, "{number}");
+    }
+}
+
+#[test]
 fn what_is_printed_is_its_name_and_its_revision() {
     let slim = Slim::new(plain());
     let shown = format!("{slim:?}");

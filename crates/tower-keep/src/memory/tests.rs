@@ -4,6 +4,7 @@ mod capacity;
 mod queue;
 mod stress;
 mod sweep;
+mod users;
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};

@@ -243,6 +243,14 @@ impl Inner {
     }
 }
 
+#[cfg(test)]
+impl Inner {
+    /// How many sessions the index has under this user, whatever their records say.
+    pub(super) fn indexed(&self, user: &str) -> usize {
+        self.users.lock(user).ids().len()
+    }
+}
+
 impl Users for MemoryStore {
     fn list<'a>(&'a self, user: &'a str, page: UserPage) -> UsersFuture<'a, Vec<View>> {
         Box::pin(async move {
