@@ -85,7 +85,7 @@ async fn what_is_handed_over_is_what_the_others_left() {
     let waiting = tokio::spawn(async move { acquire(&here, open).await });
     settle().await;
     let owner = scene.memory.record(scene.id).unwrap().lease.unwrap().owner;
-    let lose = Finish {
+    let release = Finish {
         id: scene.id,
         owner,
         version: 0,
@@ -93,7 +93,7 @@ async fn what_is_handed_over_is_what_the_others_left() {
         op: Op::Release,
         next: None,
     };
-    let lost = scene.memory.finish(&lose).await;
+    let lost = scene.memory.finish(&release).await;
     assert!(matches!(lost, Ok(Finished::Done { .. })), "{lost:?}");
     assert_eq!(write(elsewhere, scene.open()).await.unwrap(), 2);
     let late = Open {
