@@ -22,8 +22,9 @@ The complete output is kept in test.log in the target directory.
 USAGE
 }
 
-# How many seeds of the simulation the short run plays.
-seeds=100000
+# How many seeds of the simulation the short run plays, and how many operations its campaigns do on
+# each store.
+seeds=100000 operations=100000
 
 read_options() {
     while (($#)); do
@@ -66,8 +67,8 @@ run_tests() {
     run_to_end cargo_test
 }
 
-# Campaigns are of the profile of that name: in a short run the simulation alone, in a heavy one
-# everything. There the simulation is among the tests of its crate.
+# Campaigns are of the profile of that name: in a short run the simulation and the campaigns of the
+# stores, in a heavy one everything. There the simulation is among the tests of its crate.
 cargo_test() {
     local test=(cargo test)
     [[ -z ${KEEP_HEAVY:-} ]] || test+=(--profile campaign)
@@ -81,12 +82,20 @@ cargo_test() {
             cargo test --locked --manifest-path tests/bridge-stores/Cargo.toml --no-fail-fast &&
             cargo test --locked --manifest-path tests/threads/Cargo.toml --no-fail-fast &&
             if [[ -n ${KEEP_HEAVY:-} ]]; then
-                "${test[@]}" --workspace --exclude tower-keep-browser --all-features campaign -- --ignored &&
+                "${test[@]}" --workspace --exclude tower-keep-browser --all-features --test campaign -- --ignored &&
                     scripts/fuzz "$KEEP_TEST_MINUTES"
             else
-                KEEP_SEEDS=$seeds cargo test --profile campaign --package tower-keep --lib simulation -- --nocapture
+                KEEP_SEEDS=$seeds cargo test --profile campaign --package tower-keep --lib simulation -- --nocapture &&
+                    campaigns
             fi
     } 2>&1 | tee "$log"
+}
+
+# Each alone, for they live on what goes wrong in time.
+campaigns() {
+    KEEP_OPERATIONS=$operations cargo test --profile campaign --package tower-keep-campaign --package tower-keep-file \
+        --package tower-keep-redis --package tower-keep-sqlx --all-features --test memory --test campaign \
+        -- --include-ignored --nocapture --test-threads=1
 }
 
 # A green run that ran nothing (a filter, a lost `#[test]`, an empty workspace) is a failure.

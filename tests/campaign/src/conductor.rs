@@ -20,6 +20,8 @@ const NODES: u64 = 3;
 const GLANCE: Duration = Duration::from_millis(1_500);
 const KILL_EVERY: Duration = Duration::from_millis(1_200);
 const DISTURB_EVERY: Duration = Duration::from_millis(400);
+/// Of a campaign that goes by its operations, on however slow a machine.
+const MOST_ROUNDS: usize = 6;
 
 /// One round of a campaign, with sessions of its own.
 #[derive(Debug)]
@@ -44,16 +46,16 @@ impl<'a> Conductor<'a> {
         }
     }
 
-    /// One round, or as many as the time allows.
+    /// One round, or as many as it takes.
     pub(crate) async fn rounds(mut self, play: impl AsyncFn(&mut Self, &Round)) {
         let (seed, start) = (seed_or(now()), Instant::now());
-        let time = heavy();
+        let size = Size::wanted();
         let name = self.campaign.name;
         println!("campaign {name}: seed {seed}");
         for number in 0.. {
             let round = Round {
                 seed: seed.wrapping_add(number),
-                length: time.map_or(SHORT, |_| ROUND),
+                length: size.round(),
                 dir: tempfile::tempdir().unwrap(),
             };
             play(&mut self, &round).await;
@@ -61,7 +63,7 @@ impl<'a> Conductor<'a> {
             if !found.is_empty() {
                 self.fail(round, &found);
             }
-            if time.is_none_or(|time| start.elapsed() >= time) {
+            if size.is_reached(start.elapsed(), &self.report) {
                 break;
             }
         }
@@ -202,12 +204,41 @@ impl Round {
     }
 }
 
-/// How long a long campaign goes on.
-fn heavy() -> Option<Duration> {
-    std::env::var_os("KEEP_HEAVY").filter(|value| value != "0")?;
-    let minutes = std::env::var("KEEP_TEST_MINUTES").ok();
-    let minutes = minutes.and_then(|minutes| minutes.parse().ok());
-    Some(Duration::from_secs(60 * minutes.unwrap_or(10)))
+/// How long a campaign goes on.
+enum Size {
+    Short,
+    /// Until so many were done, or rounds enough.
+    Operations(usize),
+    Time(Duration),
+}
+
+impl Size {
+    /// By the environment.
+    fn wanted() -> Self {
+        let number = |name| std::env::var(name).ok()?.parse::<usize>().ok();
+        if std::env::var_os("KEEP_HEAVY").is_some_and(|value| value != "0") {
+            let minutes = number("KEEP_TEST_MINUTES").unwrap_or(10);
+            return Self::Time(Duration::from_secs(60 * minutes as u64));
+        }
+        number("KEEP_OPERATIONS").map_or(Self::Short, Self::Operations)
+    }
+
+    const fn round(&self) -> Duration {
+        match self {
+            Self::Short => SHORT,
+            Self::Operations(_) | Self::Time(_) => ROUND,
+        }
+    }
+
+    fn is_reached(&self, elapsed: Duration, report: &Report) -> bool {
+        match *self {
+            Self::Short => true,
+            Self::Operations(operations) => {
+                report.operations() >= operations || report.rounds() >= MOST_ROUNDS
+            }
+            Self::Time(time) => elapsed >= time,
+        }
+    }
 }
 
 /// A process that does not outlive the campaign.

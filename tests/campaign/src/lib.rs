@@ -5,7 +5,8 @@
 //! A test suite calls [`Campaign::run`]. It starts the test's own binary again for each process, in
 //! which [`is_worker`] is true and the test calls [`work`]; a store in this process's memory has its
 //! nodes there ([`Campaign::run_here`]). With `KEEP_HEAVY` it goes on for `KEEP_TEST_MINUTES`
-//! minutes, and `KEEP_SEED` sets what it does, though not when things happen.
+//! minutes, with `KEEP_OPERATIONS` until so many were done, at most for a minute and a half; and
+//! `KEEP_SEED` sets what it does, though not when things happen.
 //!
 //! [`drops`] has one process, whose requests end in the middle, at every moment that there is.
 

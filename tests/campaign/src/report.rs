@@ -29,6 +29,14 @@ impl Report {
         self.unknown += count(|outcome| *outcome == Outcome::Unknown);
     }
 
+    pub(crate) const fn rounds(&self) -> usize {
+        self.rounds
+    }
+
+    pub(crate) const fn operations(&self) -> usize {
+        self.operations
+    }
+
     pub(crate) fn killed(&mut self, processes: usize) {
         self.kills += processes;
     }

@@ -130,15 +130,23 @@ fn index(rng: &mut Rng, end: usize) -> usize {
     usize::try_from(rng.below(end as u64)).unwrap()
 }
 
-/// How long a long campaign goes on.
-fn heavy() -> Option<Duration> {
-    std::env::var_os("KEEP_HEAVY").filter(|value| value != "0")?;
-    let minutes = std::env::var("KEEP_TEST_MINUTES").ok();
-    let minutes = minutes.and_then(|minutes| minutes.parse().ok());
-    Some(Duration::from_secs(60 * minutes.unwrap_or(10)))
+fn is_heavy() -> bool {
+    std::env::var_os("KEEP_HEAVY").is_some_and(|value| value != "0")
 }
 
-/// The same cases in every run, unless `KEEP_SEED` says otherwise or it is a long one.
+/// How long a target is tried, if it is not by the number of its cases.
+fn time() -> Option<Duration> {
+    let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
+    let seconds = if is_heavy() {
+        Some(60 * number("KEEP_TEST_MINUTES").unwrap_or(10))
+    } else {
+        number("KEEP_FUZZ_SECONDS")
+    };
+    seconds.map(Duration::from_secs)
+}
+
+/// The same cases in every run, or the first of the same, unless `KEEP_SEED` says otherwise or it is
+/// a long one.
 fn sweep(name: &str, cases: u64) {
     let target = *TARGETS.iter().find(|target| target.name == name).unwrap();
     let (seeds, start) = (seeds(name), Instant::now());
@@ -148,10 +156,10 @@ fn sweep(name: &str, cases: u64) {
     for seed in &seeds {
         run(target, seed);
     }
-    let seed = seed_or(heavy().map_or(1, |_| start_seed()));
-    let mut rng = Rng::new(seed);
+    let seed = seed_or(if is_heavy() { start_seed() } else { 1 });
+    let (mut rng, time) = (Rng::new(seed), time());
     let mut done = 0;
-    while heavy().map_or(done < cases, |time| start.elapsed() < time) {
+    while time.map_or(done < cases, |time| start.elapsed() < time) {
         run(target, &mutated(&mut rng, &seeds));
         done += 1;
     }

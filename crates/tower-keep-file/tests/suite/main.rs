@@ -6,7 +6,6 @@
     reason = "the helpers of tests are tests too"
 )]
 
-mod campaign;
 mod codec;
 mod common;
 mod conformance;

@@ -10,8 +10,6 @@
 #[cfg(test)]
 mod app;
 #[cfg(test)]
-mod campaign;
-#[cfg(test)]
 mod cancelled;
 #[cfg(all(test, feature = "cluster"))]
 mod cluster;

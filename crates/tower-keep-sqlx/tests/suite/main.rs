@@ -16,8 +16,6 @@ mod answers;
 #[cfg(test)]
 mod app;
 #[cfg(test)]
-mod campaign;
-#[cfg(test)]
 mod cancelled;
 #[cfg(test)]
 mod conflicts;

@@ -1,16 +1,29 @@
 //! Random requests of several processes on one database, which ends some of their connections.
 
+#![cfg(all(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+#![allow(
+    clippy::doc_markdown,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the helpers of tests are tests too"
+)]
+
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
 use tower_keep_campaign::{Campaign, is_worker, work};
 
-use crate::place::{Engine, Place};
-use crate::processes::worker;
+#[expect(dead_code, reason = "the suite needs more of it")]
+#[path = "suite/place.rs"]
+mod place;
+
+use place::{Engine, Place};
 
 async fn campaign(name: &str, engine: Engine) {
     if is_worker() {
-        let place = worker().unwrap();
+        let given = |name| std::env::var(format!("KEEP_WORKER_{name}")).unwrap();
+        let place = Place::existing(&given("ENGINE"), given("URL"), given("TABLE"));
         let store = if engine == Engine::Sqlite {
             place.store().await
         } else {
@@ -38,7 +51,7 @@ async fn campaign(name: &str, engine: Engine) {
     let values = values.map(|(name, value)| (format!("KEEP_WORKER_{name}"), value));
     let campaign = Campaign {
         name: &format!("{engine:?}"),
-        test: &format!("campaign::{name}"),
+        test: name,
         place: values.to_vec(),
     };
     let store = place.store().await;
@@ -75,7 +88,7 @@ async fn disturb(place: &Place) {
 macro_rules! campaigns {
     ($($name:ident $engine:ident)*) => { $(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        #[ignore = "by chance, so only in ./test.sh --nightly"]
+        #[ignore = "by chance, and alone: ./test.sh runs it by itself"]
         async fn $name() {
             campaign(stringify!($name), Engine::$engine).await;
         }

@@ -1,14 +1,24 @@
 //! Random requests of several processes on one server that closes their connections.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of tests are tests too"
+)]
+
 use tower_keep_campaign::{Campaign, is_worker, work};
 use tower_keep_redis::RedisStore;
 
-use crate::server::Server;
+#[expect(dead_code, reason = "the suite needs more of it")]
+#[path = "suite/server.rs"]
+mod server;
+
+use server::Server;
 
 const URL: &str = "KEEP_WORKER_URL";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "by chance, so only in ./test.sh --nightly"]
+#[ignore = "by chance, and alone: ./test.sh runs it by itself"]
 async fn a_campaign_finds_nothing() {
     if is_worker() {
         let url = std::env::var(URL).unwrap();
@@ -24,7 +34,7 @@ async fn a_campaign_finds_nothing() {
     let server = Server::start(&[]);
     let campaign = Campaign {
         name: "redis",
-        test: "campaign::a_campaign_finds_nothing",
+        test: "a_campaign_finds_nothing",
         place: vec![(URL.to_owned(), server.url())],
     };
     let store = RedisStore::connect(&server.url()).await.unwrap();
