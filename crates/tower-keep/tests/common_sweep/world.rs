@@ -10,7 +10,7 @@ use http::header::SET_COOKIE;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 use tower_keep::core::data::{Data, DataLimits, Edit};
-use tower_keep::core::{CommitId, Created, Limits, NewSession, Record, Secret, Token};
+use tower_keep::core::{CommitId, Created, Limits, NewSession, Record, Secret, Timestamp, Token};
 use tower_keep::{Clock, DynStore, MemoryStore, SessionId, SessionLayer, SessionStore};
 use tower_keep_testkit::{NetworkStore, TestClock};
 
@@ -233,14 +233,15 @@ pub(crate) fn send(
 
 /// What is stored under `id`.
 pub(crate) fn seen(store: &MemoryStore, id: SessionId) -> Seen {
-    Seen::of(&store.record(id).unwrap())
+    Seen::of(&store.record(id).unwrap(), Timestamp::from_millis(0))
 }
 
-/// The same of any store.
+/// The same of any store, by its time: where all that should free a session got lost, its lease has
+/// run out.
 pub(crate) async fn stored(store: &DynStore, id: SessionId) -> Seen {
     let looked = store.look(id).await.unwrap();
     let (record, _) = looked.record.unwrap();
-    Seen::of(&record)
+    Seen::of(&record, looked.now)
 }
 
 /// What a record says, as far as the tests look at it.
@@ -256,7 +257,7 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    fn of(record: &Record) -> Self {
+    fn of(record: &Record, now: Timestamp) -> Self {
         let n = record.data.get("n");
         Self {
             n: n.map(|n| std::str::from_utf8(n).unwrap().parse().unwrap()),
@@ -265,7 +266,7 @@ impl Seen {
             user: record.head.user.clone(),
             secret: *record.secret.as_bytes(),
             gone: record.gone_at.is_some(),
-            leased: record.lease.is_some(),
+            leased: record.lease.is_some_and(|lease| lease.until > now),
         }
     }
 }
