@@ -23,6 +23,7 @@ use crate::import::Import;
 use crate::lock::{Grant, Keeper, LockConfig, Tasks, acquire_free, acquire_local, call};
 use crate::observe::{IS_COUNTED, Observer};
 use crate::request::{RequestHead, RequestInfo};
+use crate::slot::Merges;
 use crate::sweep::Lottery;
 use crate::tokens::TokenFormat;
 use crate::transport::Carrier;
@@ -78,6 +79,7 @@ pub(crate) struct Shared {
     pub(crate) user_cap: Option<UserCap>,
     pub(crate) locks: LockConfig,
     pub(crate) keeper: Arc<Keeper>,
+    pub(crate) merges: Merges,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) data: DataLimits,
     pub(crate) max_request_age: Duration,

@@ -17,7 +17,9 @@
 //!    renewed.
 //! 6. *A shutdown waits.* What was admitted before has ended when all is drained, and nothing is
 //!    admitted after.
-//! 7. *No end is missed.* Who watches a session and then looks whether it is over hears of it by one
+//! 7. *A merge counts once.* Those that succeed are there in the end, those that are told that nothing
+//!    was done are not, and no line of them is left.
+//! 8. *No end is missed.* Who watches a session and then looks whether it is over hears of it by one
 //!    of both.
 //!
 //! Shuttle takes every atomic access to be sequentially consistent. Here nothing depends on more than
@@ -33,7 +35,7 @@
 pub use crate::events::threads as events;
 pub use crate::lock::threads::{direct, keeper, tasks};
 pub use crate::memory::threads as users;
-pub use crate::slot::threads as slot;
+pub use crate::slot::{merging as merges, threads as slot};
 
 use std::future::Future;
 

@@ -269,9 +269,12 @@ mod metrics {
         Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
         SharedString, Unit,
     };
-    use tower_keep::{METRICS, MetricKind, describe_metrics};
+    use axum::routing::get;
+    use tower_keep::{METRICS, MergeSession, MetricKind, describe_metrics};
+    use tower_keep_testkit::{Fault, Gate, Script, Verb};
 
-    use super::{ALONE, Backend, PAGE, run};
+    use super::common::{app, settle, start};
+    use super::{ALONE, Backend, Gates, PAGE, Router, run};
 
     type Counts = Arc<Mutex<BTreeMap<String, u64>>>;
 
@@ -333,8 +336,13 @@ mod metrics {
         }
     }
 
-    /// What was counted in a run, where the recorder of this thread sees all of it.
+    /// What was counted in a run.
     fn counted(backend: impl FnOnce() -> Backend) -> BTreeMap<String, u64> {
+        counted_in(async || drop(run(&backend()).await))
+    }
+
+    /// What was counted in a scene, where the recorder of this thread sees all of it.
+    fn counted_in(scene: impl AsyncFnOnce()) -> BTreeMap<String, u64> {
         let recording = Recording::default();
         ::metrics::with_local_recorder(&recording, || {
             let mut runtime = tokio::runtime::Builder::new_current_thread();
@@ -342,7 +350,7 @@ mod metrics {
             runtime.block_on(async {
                 let _alone = ALONE.lock().await;
                 std::panic::set_hook(Box::new(|_| {}));
-                run(&backend()).await;
+                scene().await;
                 let _ = std::panic::take_hook();
             });
         });
@@ -447,6 +455,34 @@ mod metrics {
         assert!(failed(
             "counter tower_keep_sweeps_total store=memory outcome=failed"
         ));
+    }
+
+    /// Of requests that commit together each counts.
+    #[test]
+    fn f3_every_merge_is_counted() {
+        let counts = counted_in(async || {
+            let backend = Backend::remote();
+            let merge = async |s: MergeSession| s.increment("n", 1);
+            let routes = Router::new().route("/merge", get(merge));
+            let client = backend.client(app(Gates::default()).merge(routes));
+            client.get("/add").await;
+            let gate = Gate::new();
+            let script = Script::new().nth_of(Verb::Finish, 1, Fault::DelayAfter(gate.clone()));
+            backend.faults.set_script(script);
+            let mut merges = vec![start(&client, "/merge")];
+            gate.arrived(1).await;
+            merges.extend((0..9).map(|_| start(&client, "/merge")));
+            settle().await;
+            gate.open();
+            for merge in merges {
+                assert_eq!(merge.await.unwrap().status(), 200);
+            }
+        });
+        for (kind, count) in [("create", 1), ("merge", 1), ("save", 9)] {
+            let key =
+                format!("counter tower_keep_commits_total store=memory kind={kind} outcome=done");
+            assert_eq!(counts.get(&key), Some(&count), "{kind}");
+        }
     }
 
     #[test]

@@ -21,9 +21,12 @@ use common_sweep::stored::{Stored, in_both};
 use common_sweep::world::{new_cookie, paused, seen, send, session};
 use http::StatusCode;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
 use tower::ServiceExt;
 use tower::util::BoxCloneService;
-use tower_keep::{Clock, Error, MemoryStore, ReadSession, Session, SessionLayer, SessionStore};
+use tower_keep::{
+    Clock, Error, MemoryStore, MergeSession, ReadSession, Session, SessionLayer, SessionStore,
+};
 use tower_keep_testkit::{Fault, FaultStore, Gate, Script, TestClock, Verb};
 
 /// Increments, and then waits at the gate.
@@ -272,4 +275,89 @@ fn a_shutdown_waits_for_commits_and_creations_even_if_the_client_left() {
             }
         });
     }
+}
+
+/// One merge commits, and another one waits for the next commit.
+async fn merging(
+    app: &Router,
+    cookie: &str,
+    faults: &FaultStore<MemoryStore>,
+    gate: &Gate,
+) -> [JoinHandle<StatusCode>; 2] {
+    let script = Script::new().every_of(Verb::Finish, Fault::DelayAfter(gate.clone()));
+    faults.set_script(script);
+    let first = merge(app, cookie);
+    gate.arrived(1).await;
+    let second = merge(app, cookie);
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+    [first, second]
+}
+
+fn merge(app: &Router, cookie: &str) -> JoinHandle<StatusCode> {
+    let (app, cookie) = (app.clone(), cookie.to_owned());
+    tokio::spawn(async move { status(&app, "/commit", &cookie).await })
+}
+
+/// Merges, and tells whether it is known that nothing was done.
+fn merging_routes() -> Router {
+    let commit = async |session: MergeSession| -> Result<StatusCode, Error> {
+        session.increment("n", 1)?;
+        Ok(match session.commit().await {
+            Err(Error::OutcomeUnknown) => StatusCode::INTERNAL_SERVER_ERROR,
+            Err(error) => error.status(),
+            Ok(()) => StatusCode::OK,
+        })
+    };
+    Router::new().route("/commit", get(commit))
+}
+
+#[test]
+fn a_shutdown_ends_a_line_of_merges() {
+    paused(async {
+        let stored = Stored::new(false).await;
+        let (layer, gate) = (stored.layer(), Gate::new());
+        let app = merging_routes().layer(layer.clone());
+        let [first, second] = merging(&app, &stored.cookie, &stored.faults, &gate).await;
+        let shutdown = tokio::spawn(async move { layer.shutdown().await });
+        tokio::task::yield_now().await;
+        assert!(!shutdown.is_finished(), "a commit is under way");
+        gate.open();
+        shutdown.await.unwrap();
+        assert_eq!(first.await.unwrap(), StatusCode::OK);
+        assert_eq!(second.await.unwrap(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(seen(&stored.memory, stored.id).version, 2);
+    });
+}
+
+#[test]
+fn a_runtime_that_goes_away_leaves_no_line_of_merges() {
+    let clock = TestClock::new();
+    let memory = MemoryStore::with_clock(usize::MAX, Arc::new(clock.clone()));
+    let (id, cookie) = paused(session(&memory));
+    let (faults, gate) = (FaultStore::new(memory.clone()), Gate::new());
+    let app = merging_routes().layer(layer(faults.clone(), &clock));
+    let (goes, stays) = (runtime(), runtime());
+    goes.block_on(merging(&app, &cookie, &faults, &gate));
+    let third = {
+        let _on_it = stays.enter();
+        merge(&app, &cookie)
+    };
+    stays.block_on(async {
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+    });
+    drop(goes);
+    // Nobody would commit for it any more.
+    let told = stays.block_on(third).unwrap();
+    assert_eq!(told, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(seen(&memory, id).version, 2, "the first one alone");
+    faults.set_script(Script::new());
+    assert_eq!(
+        stays.block_on(async { merge(&app, &cookie).await.unwrap() }),
+        StatusCode::OK
+    );
+    assert_eq!(seen(&memory, id).version, 3);
 }

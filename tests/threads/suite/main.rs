@@ -16,7 +16,7 @@
 
 mod schedules;
 
-use tower_keep_threads::threads::{direct, events, keeper, slot, tasks, users};
+use tower_keep_threads::threads::{direct, events, keeper, merges, slot, tasks, users};
 
 macro_rules! scenes {
     ($orders:ident: $($name:ident => $scene:expr;)*) => {$(
@@ -43,6 +43,10 @@ scenes! { many_orders:
     keeper_two_processes => keeper::two_processes();
     keeper_the_runtime_ends => keeper::the_runtime_ends();
     keeper_it_shuts_down => keeper::it_shuts_down();
+    merges_everyone_counts => merges::everyone_counts(3);
+    merges_some_leave => merges::some_leave();
+    merges_it_shuts_down => merges::it_ends(false);
+    merges_the_runtime_ends => merges::it_ends(true);
     tasks_what_was_admitted_has_ended => tasks::what_was_admitted_has_ended(3);
     users_logins_keep_to_the_cap => users::logins_keep_to_the_cap(3);
     users_all_at_once => users::all_at_once();

@@ -12,6 +12,7 @@ use crate::fingerprint::FingerprintConfig;
 use crate::lock::{Keeper, Tasks};
 use crate::observe::Observer;
 use crate::shared::{Lifetimes, Shared};
+use crate::slot::Merges;
 use crate::tokens::TokenFormat;
 use crate::transport::{Carrier, TransportError};
 
@@ -87,6 +88,7 @@ impl SessionLayerBuilder {
             user_cap: self.user_cap,
             locks: self.locks,
             keeper: Arc::new(keeper),
+            merges: Merges::default(),
             tasks,
             data: self.data,
             max_request_age: self.max_request_age,

@@ -20,7 +20,8 @@ pub struct LockConfig {
     /// How long a request waits for a session that is taken, then it is answered with 503. Longer
     /// than the lease by more than a second, so that a crashed holder is outlasted. Default 15 s.
     pub wait: Duration,
-    /// How many requests may wait for one session in this process; more are answered with 503.
+    /// How many requests may wait for one session in this process, and on a store that does I/O as
+    /// many again that merge ([`MergeSession`](crate::MergeSession)); more are answered with 503.
     /// Default 64.
     pub max_waiting: usize,
     /// How many requests of this process may hand a session to one another before other

@@ -64,7 +64,8 @@ impl Grant {
     }
 
     /// Ends the section. `head` and `data` are what was granted; the data are taken so that a store
-    /// in memory can change them in place.
+    /// in memory can change them in place. Where the store does I/O the patch goes on the data that
+    /// are given, so these may have been changed before.
     pub(crate) fn commit(self, head: &mut Head, data: Data, commit: Commit) -> Committing {
         let Self { kind, telling } = self;
         match kind {

@@ -28,7 +28,7 @@ mod watchdog;
 
 pub(crate) use call::call;
 pub use config::LockConfig;
-pub(crate) use grant::{Commit, Committing, Grant, acquire_free, acquire_local};
+pub(crate) use grant::{Commit, Committed, Committing, Grant, acquire_free, acquire_local};
 pub(crate) use keeper::Keeper;
 pub(crate) use tasks::Tasks;
 pub(crate) use waiting::jittered;

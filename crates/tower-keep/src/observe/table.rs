@@ -47,7 +47,7 @@ pub(super) const LOCK_WAIT: Metric = Metric {
     name: "tower_keep_lock_wait_seconds",
     kind: MetricKind::Seconds,
     labels: &["store"],
-    help: "from asking for a session to write it until it was granted",
+    help: "from asking for a session to write it until it was granted; merges that commit together ask once",
 };
 
 pub(super) const COMMITS: Metric = Metric {

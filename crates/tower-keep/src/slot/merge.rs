@@ -5,14 +5,14 @@
 //! request has read being the same there; never over a live lease, never on a session that ended
 //! or changed hands. Either the session is still of the version that was loaded, and one
 //! conditional step says so and commits; or the request queues for the lease like any writer,
-//! does its steps again, and commits as a holder.
+//! does its steps again, and commits as a holder. Where the store does I/O, those of one process
+//! queue together and commit as one (`merges`).
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
-use tower_keep_core::data::{Data, Edit, MergeLog};
+use tower_keep_core::data::{Data, Edit, MergeLog, Patch};
 use tower_keep_core::{
     CommitId, Finish, Finished, Head, HeadChange, Op, Opened, Owner, SessionStore, StoreErrorKind,
     Timestamp, View,
@@ -20,10 +20,11 @@ use tower_keep_core::{
 use tracing::debug;
 
 use super::commit::Saved;
+use super::merges;
 use super::work::{Origin, Work};
 use super::{Mode, Slot};
 use crate::error::{Conflict, Error};
-use crate::lock::{Commit, call};
+use crate::lock::{Commit, Committed, Grant, call};
 use crate::observe::CommitKind;
 use crate::shared::{Shared, Which};
 
@@ -96,21 +97,15 @@ pub(super) async fn save(
     }
     let edit = Edit::new(Data::default(), shared.data);
     let merge = Merge {
-        shared: shared.clone(),
         merging,
         head: head.clone(),
         now: *now,
         edit: std::mem::replace(&mut work.edit, edit),
     };
     let (head, now) = if shared.is_local() {
-        merge.behind_others(wait).await?
+        merge.alone(shared, wait).await?
     } else {
-        // Carried to its end even if the client leaves meanwhile: no call is dropped halfway.
-        let (done, merged) = oneshot::channel();
-        shared.tasks.spawn(async move {
-            let _ = done.send(merge.commit(wait).await);
-        })?;
-        merged.await.unwrap_or(Err(Error::OutcomeUnknown))?
+        merges::commit(shared, merge, wait).await?
     };
     debug!(session.id = %head.id, version = head.version, "session merged");
     shared.draw();
@@ -123,8 +118,8 @@ pub(super) fn edit_of(shared: &Shared, data: Data, head: &Head, now: Timestamp) 
     Edit::opened(data, shared.data, head.created_at, now).at_version(head.version)
 }
 
-struct Merge {
-    shared: Arc<Shared>,
+/// What one request wants to be done.
+pub(super) struct Merge {
     merging: Box<Merging>,
     /// As it was loaded.
     head: Head,
@@ -133,19 +128,13 @@ struct Merge {
 }
 
 impl Merge {
-    async fn commit(mut self, wait: Duration) -> Result<(Head, Timestamp), Error> {
-        match self.at_once().await? {
-            Some((version, now)) => {
-                self.head.version = version;
-                Ok((self.head, now))
-            }
-            None => self.behind_others(wait).await,
-        }
+    pub(super) const fn which(&self) -> Which {
+        self.merging.which
     }
 
     /// Commits in one step, if nobody holds the session and nothing has changed since it was
     /// loaded.
-    async fn at_once(&self) -> Result<Option<(u64, Timestamp)>, Error> {
+    pub(super) async fn at_once(&self, shared: &Shared) -> Result<Option<Committed>, Error> {
         let finish = Finish {
             id: self.head.id,
             owner: Owner::unique(),
@@ -154,8 +143,12 @@ impl Merge {
             op: Op::Merge(self.edit.clone().into_data()?),
             next: None,
         };
-        let done = match finish_surely(&self.shared, &finish).await {
-            Ok((Finished::Done { version, now, .. }, _)) => Ok((version, now)),
+        let done = match finish_surely(shared, &finish).await {
+            Ok((Finished::Done { version, now, .. }, _)) => {
+                let mut head = self.head.clone();
+                head.version = version;
+                Ok((head, now))
+            }
             // Whether the first try was applied and forgotten since, or may still arrive and be,
             // nobody can tell. So it must not be done in another way.
             Ok((_, true)) => Err(Error::OutcomeUnknown),
@@ -163,39 +156,54 @@ impl Merge {
             Ok((Finished::Unknown | Finished::Lost, false)) => return Ok(None),
             Err(error) => Err(error),
         };
-        let observer = self.shared.observer;
+        let observer = shared.observer;
         observer.committed(CommitKind::Merge, done.as_ref());
         done.map(Some)
     }
 
     /// Queues like any writer, and does everything again on what it is given.
-    async fn behind_others(self, wait: Duration) -> Result<(Head, Timestamp), Error> {
-        let shared = &*self.shared;
-        let (view, grant) = match shared.acquire(self.merging.which, wait).await? {
-            Ok(granted) => granted,
-            Err(Opened::Stale) => return Err(shared.conflict(Conflict::Stale)),
-            Err(_) => return Err(shared.conflict(Conflict::Gone)),
-        };
+    async fn alone(self, shared: &Shared, wait: Duration) -> Result<Committed, Error> {
+        let (view, grant) = acquire(shared, self.which(), wait).await?;
         let View { head, data, now } = view;
-        if head.generation != self.head.generation || head.user != self.head.user {
-            return Err(shared.conflict(Conflict::Changed));
-        }
-        let edit = if head.version == self.head.version {
-            // Released without a change. The loaded data are the same.
-            drop(data);
-            self.edit
-        } else {
-            let was = edit_of(shared, self.edit.into_parts()?.0, &self.head, self.now);
-            let is = edit_of(shared, data, &head, self.now);
-            let merged = self.merging.log.replay(was, is)?;
-            merged.ok_or_else(|| shared.conflict(Conflict::Outdated))?
-        };
-        let (data, patch) = edit.into_parts()?;
+        let (data, patch) = self.done_on(shared, &head, data)?;
+        // Nobody else may hold on to the data.
+        drop(self);
         if patch.is_empty() {
             return Ok((head, now));
         }
         let put = Commit::Put(HeadChange::default(), patch);
         grant.finish(View { head, data, now }, put).await
+    }
+
+    /// What is to be changed of `data`, which are the session's as they are now.
+    pub(super) fn done_on(
+        &self,
+        shared: &Shared,
+        head: &Head,
+        data: Data,
+    ) -> Result<(Data, Patch), Error> {
+        if head.generation != self.head.generation || head.user != self.head.user {
+            return Err(shared.conflict(Conflict::Changed));
+        }
+        let (was, _) = self.edit.clone().into_parts()?;
+        let was = edit_of(shared, was, &self.head, self.now);
+        let is = edit_of(shared, data, head, self.now);
+        let merged = self.merging.log.replay(was, is)?;
+        let merged = merged.ok_or_else(|| shared.conflict(Conflict::Outdated))?;
+        Ok(merged.into_parts()?)
+    }
+}
+
+/// Waits for the session like any writer.
+pub(super) async fn acquire(
+    shared: &Shared,
+    which: Which,
+    wait: Duration,
+) -> Result<(View, Grant), Error> {
+    match shared.acquire(which, wait).await? {
+        Ok(granted) => Ok(granted),
+        Err(Opened::Stale) => Err(shared.conflict(Conflict::Stale)),
+        Err(_) => Err(shared.conflict(Conflict::Gone)),
     }
 }
 

@@ -15,6 +15,7 @@ mod early;
 mod find;
 mod import;
 mod merge;
+mod merges;
 mod open;
 mod opening;
 mod reserved;
@@ -40,6 +41,9 @@ use opening::Opening;
 
 pub(crate) use commit::{Ending, Outcome};
 pub(crate) use create::create_stored;
+pub(crate) use merges::Merges;
+#[cfg(keep_shuttle)]
+pub use merges::threads as merging;
 pub(crate) use open::{Mode, Source};
 #[cfg(feature = "temp")]
 pub(crate) use reserved::Reserved;

@@ -82,6 +82,11 @@ impl Instant {
     pub fn now() -> Self {
         Self(now())
     }
+
+    /// How long after `earlier` it is, zero if before.
+    pub fn saturating_duration_since(&self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
 }
 
 impl Add<Duration> for Instant {

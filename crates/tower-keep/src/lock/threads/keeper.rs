@@ -18,9 +18,16 @@ use crate::threads::{Time, choose, play, start};
 
 /// A store behind a network without delay: others may run before a call and after it.
 #[derive(Clone)]
-struct Remote {
+pub(crate) struct Remote {
     memory: MemoryStore,
     renewed: Arc<Notify>,
+}
+
+impl Remote {
+    pub(crate) fn new(memory: &MemoryStore) -> Self {
+        let (memory, renewed) = (memory.clone(), Arc::default());
+        Self { memory, renewed }
+    }
 }
 
 impl SessionStore for Remote {
@@ -74,11 +81,9 @@ struct Process {
 
 impl Process {
     fn new(stage: &Arc<Stage>) -> Arc<Self> {
-        let (memory, renewed) = (stage.memory.clone(), Arc::<Notify>::default());
-        let store = DynStore::new(Remote {
-            memory,
-            renewed: renewed.clone(),
-        });
+        let store = Remote::new(&stage.memory);
+        let renewed = store.renewed.clone();
+        let store = DynStore::new(store);
         let locks = LockConfig {
             lease: LEASE,
             ..LockConfig::default()

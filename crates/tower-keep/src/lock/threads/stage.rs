@@ -200,7 +200,7 @@ fn edit(data: &Data) -> Edit {
     Edit::new(data.clone(), DataLimits::default())
 }
 
-fn count(data: &Data) -> u64 {
+pub(crate) fn count(data: &Data) -> u64 {
     edit(data).get_or("count", 0).unwrap()
 }
 
