@@ -45,7 +45,7 @@ const fn row(
     }
 }
 
-const ROWS: [Row; 12] = [
+const ROWS: [Row; 13] = [
     row("tower-keep", "memory", "hold", 1),
     row("tower-keep", "redis", "hold", 1),
     row("tower-keep", "redis", "hold", 2),
@@ -53,6 +53,7 @@ const ROWS: [Row; 12] = [
     row("tower-keep", "postgres", "hold", 2),
     row("tower-keep", "memory", "merge", 1),
     row("tower-keep", "redis", "merge", 1),
+    row("tower-keep", "postgres", "merge", 1),
     row("tower-sessions", "memory", "hold", 1),
     row("tower-sessions", "redis", "hold", 1),
     row("tower-sessions", "postgres", "hold", 1),
