@@ -34,8 +34,16 @@ pub const WORKS: [Work; 9] = [
     work("read one key", "/read", Visitors::One("/new")),
     work("increment", "/increment", Visitors::One("/new")),
     work("read one key of 50", "/read", Visitors::One("/fill")),
-    work("increment one key of 50", "/increment", Visitors::One("/fill")),
+    work(
+        "increment one key of 50",
+        "/increment",
+        Visitors::One("/fill"),
+    ),
     work("new session", "/new", Visitors::Strangers),
     work("read among 100,000", "/read", Visitors::Many(LIVE)),
-    work("increment among 100,000", "/increment", Visitors::Many(LIVE)),
+    work(
+        "increment among 100,000",
+        "/increment",
+        Visitors::Many(LIVE),
+    ),
 ];

@@ -107,7 +107,9 @@ mod axum_session_ {
 
     pub async fn app() -> Router {
         let config = SessionConfig::default();
-        let store = SessionStore::<SessionNullPool>::new(None, config).await.unwrap();
+        let store = SessionStore::<SessionNullPool>::new(None, config)
+            .await
+            .unwrap();
         Router::new()
             .route("/increment", post(increment))
             .route("/slow", post(slow))
@@ -175,7 +177,10 @@ async fn send(app: &Router, method: &str, path: &str, cookie: Option<&str>) -> A
 
 /// A session with `n` = 1.
 async fn visitor(app: &Router) -> String {
-    send(app, "POST", "/increment", None).await.cookie.expect("a cookie for the new session")
+    send(app, "POST", "/increment", None)
+        .await
+        .cookie
+        .expect("a cookie for the new session")
 }
 
 async fn count(app: &Router, cookie: &str) -> String {
@@ -243,7 +248,11 @@ async fn main() {
     println!("| | tower-keep | tower-sessions 0.15 | axum_session 0.22 |");
     println!("|---|---|---|---|");
     row("10 concurrent read-then-write increments", increments).await;
-    row("a slow request ends after a logout: the session", logout_under_way).await;
+    row(
+        "a slow request ends after a logout: the session",
+        logout_under_way,
+    )
+    .await;
     row("rotation, then a 500: the session", rotate_and_fail).await;
     row("a handler that does not use the session", unused).await;
 }

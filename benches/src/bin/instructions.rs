@@ -15,9 +15,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use tower::Service;
-use tower_keep_core::Secret;
 use tower_keep_benches::contenders::{self, request};
 use tower_keep_benches::works::{Visitors, WORKS};
+use tower_keep_core::Secret;
 
 /// The only function that callgrind looks into.
 #[inline(never)]
@@ -52,7 +52,10 @@ async fn main() {
         return;
     }
     let contenders = contenders::all().await;
-    let contender = contenders.iter().find(|c| c.name == contender).expect("a contender");
+    let contender = contenders
+        .iter()
+        .find(|c| c.name == contender)
+        .expect("a contender");
     let work = WORKS.iter().find(|w| w.name == work).expect("a work");
     let cookie = match work.visitors {
         Visitors::Strangers => None,

@@ -30,7 +30,10 @@ const REQUESTS: usize = 5_000;
 async fn measure(app: &Router, requests: impl ExactSizeIterator<Item = Request<Body>>) -> f64 {
     let count = requests.len() as f64;
     let mut service = app.clone().with_state::<()>(()).into_service::<Body>();
-    #[cfg_attr(not(feature = "allocations"), expect(unused_mut, reason = "it is ready once"))]
+    #[cfg_attr(
+        not(feature = "allocations"),
+        expect(unused_mut, reason = "it is ready once")
+    )]
     let mut service = service.ready().await.expect("it is always ready");
     #[cfg(not(feature = "allocations"))]
     {
@@ -91,9 +94,15 @@ async fn main() {
     let wanted = |work: &&Work| {
         words.is_empty() || words.iter().any(|word| work.name.contains(word.as_str()))
     };
-    let unit = if cfg!(feature = "allocations") { "allocations" } else { "ns CPU" };
+    let unit = if cfg!(feature = "allocations") {
+        "allocations"
+    } else {
+        "ns CPU"
+    };
     println!("{unit} a request over bare axum, median of {ROUNDS} rounds of {REQUESTS}\n");
-    println!("| work | bare | tower-keep | tower-sessions 0.15 | axum_session 0.22 | a layer that does nothing | ratio |");
+    println!(
+        "| work | bare | tower-keep | tower-sessions 0.15 | axum_session 0.22 | a layer that does nothing | ratio |"
+    );
     println!("|---|---|---|---|---|---|---|");
     for work in WORKS.iter().filter(wanted) {
         // Stores of their own, so that no work finds what another left.

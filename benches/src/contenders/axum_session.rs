@@ -8,7 +8,9 @@ type Visit = Session<SessionNullPool>;
 
 pub async fn app() -> Router {
     let config = SessionConfig::default();
-    let store = SessionStore::<SessionNullPool>::new(None, config).await.unwrap();
+    let store = SessionStore::<SessionNullPool>::new(None, config)
+        .await
+        .unwrap();
     Router::new()
         .route("/unused", get(async || "nothing"))
         .route("/read", get(read))

@@ -49,7 +49,12 @@ impl Contender {
     pub async fn visit(&self, path: &str) -> String {
         let response = self.app.clone().oneshot(request(path, None)).await;
         let response = response.expect("an answer");
-        assert!(response.status().is_success(), "{}: {}", self.name, response.status());
+        assert!(
+            response.status().is_success(),
+            "{}: {}",
+            self.name,
+            response.status()
+        );
         let pairs = response.headers().get_all(header::SET_COOKIE).iter();
         let pairs = pairs.filter_map(|value| value.to_str().ok()?.split(';').next());
         let pairs: Vec<_> = pairs.filter(|pair| !pair.ends_with('=')).collect();

@@ -82,7 +82,9 @@ mod axum_session {
 
     pub(super) async fn app() -> Router {
         let config = SessionConfig::default();
-        let store = SessionStore::<SessionNullPool>::new(None, config).await.unwrap();
+        let store = SessionStore::<SessionNullPool>::new(None, config)
+            .await
+            .unwrap();
         Router::new()
             .route("/enter", get(enter))
             .route("/increment", get(increment))

@@ -23,7 +23,12 @@ struct Row {
 }
 
 const fn row(name: &'static str, app: &'static str, path: &'static str, returns: bool) -> Row {
-    Row { name, app, path, returns }
+    Row {
+        name,
+        app,
+        path,
+        returns,
+    }
 }
 
 const ROWS: [Row; 7] = [
@@ -31,20 +36,35 @@ const ROWS: [Row; 7] = [
     row("tower-sessions 0.15", "tower-sessions", "/enter", false),
     row("axum_session 0.22", "axum-session", "/enter", false),
     row("tower-keep, came again", "keep", "/enter", true),
-    row("tower-sessions 0.15, came again", "tower-sessions", "/enter", true),
-    row("axum_session 0.22, came again", "axum-session", "/enter", true),
+    row(
+        "tower-sessions 0.15, came again",
+        "tower-sessions",
+        "/enter",
+        true,
+    ),
+    row(
+        "axum_session 0.22, came again",
+        "axum-session",
+        "/enter",
+        true,
+    ),
     row("tower-keep, logged in", "keep", "/login", false),
 ];
 
 fn main() {
     let args: Vec<_> = std::env::args().skip(1).collect();
     let sessions = match args.iter().position(|arg| arg == "--sessions") {
-        Some(at) => args.get(at + 1).and_then(|n| n.parse().ok()).unwrap_or_else(|| usage()),
+        Some(at) => args
+            .get(at + 1)
+            .and_then(|n| n.parse().ok())
+            .unwrap_or_else(|| usage()),
         None => 1_000_000,
     };
     match args.first().map_or("--sessions", String::as_str) {
         "--child" => {
-            let row = args.get(1).and_then(|number| ROWS.get(number.parse::<usize>().ok()?));
+            let row = args
+                .get(1)
+                .and_then(|number| ROWS.get(number.parse::<usize>().ok()?));
             grow(row.unwrap_or_else(|| usage()), sessions);
         }
         "bytes" => bytes(sessions),
@@ -65,12 +85,19 @@ fn usage() -> ! {
 
 fn bytes(sessions: usize) {
     println!("## memory\n");
-    println!("Resident bytes a session, {sessions} sessions: a user id and a token of 39 characters\n");
+    println!(
+        "Resident bytes a session, {sessions} sessions: a user id and a token of 39 characters\n"
+    );
     println!("| store | bytes a session |\n|---|---|");
     let program = std::env::current_exe().expect("this program");
     for (number, row) in ROWS.iter().enumerate() {
         let mut child = Command::new(&program);
-        child.args(["--child", &number.to_string(), "--sessions", &sessions.to_string()]);
+        child.args([
+            "--child",
+            &number.to_string(),
+            "--sessions",
+            &sessions.to_string(),
+        ]);
         let output = child.stderr(Stdio::inherit()).output().expect("it runs");
         assert!(output.status.success(), "{}: {}", row.name, output.status);
         let text = String::from_utf8_lossy(&output.stdout);
@@ -95,7 +122,11 @@ async fn grow(row: &Row, sessions: usize) {
 }
 
 async fn visit(app: &Router, row: &Row) {
-    let response = app.clone().oneshot(request(row.path, None)).await.expect("an answer");
+    let response = app
+        .clone()
+        .oneshot(request(row.path, None))
+        .await
+        .expect("an answer");
     assert!(response.status().is_success(), "{}", response.status());
     if !row.returns {
         return;
@@ -113,6 +144,9 @@ async fn visit(app: &Router, row: &Row) {
 /// The resident set in bytes.
 fn resident() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux");
-    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
+    let pages = statm
+        .split(' ')
+        .nth(1)
+        .and_then(|pages| pages.parse::<usize>().ok());
     pages.expect("a number of pages") * 4_096
 }

@@ -36,7 +36,9 @@ impl Clock for Forward {
 
 pub fn report(expired: usize) {
     println!("## sweep\n");
-    println!("Steps on {LIVE} live sessions while {expired} expired ones are swept on another thread,");
+    println!(
+        "Steps on {LIVE} live sessions while {expired} expired ones are swept on another thread,"
+    );
     println!("and for as long without; each increment is two steps\n");
     println!("| round | beside them | steps | p50 | p99.9 | longest |");
     println!("|---|---|---|---|---|---|");
@@ -62,7 +64,9 @@ fn run(round: usize, expired: usize) {
     }
     // Those in use have been locked before: no step asks the allocator for anything.
     let visits = Cell::new(0);
-    steps(&store, &live, &patches, || visits.replace(visits.get() + 1) == live.len());
+    steps(&store, &live, &patches, || {
+        visits.replace(visits.get() + 1) == live.len()
+    });
     clock.millis.store(120_000, Ordering::Relaxed);
     let done = AtomicBool::new(false);
     let (swept, with) = std::thread::scope(|scope| {
@@ -77,7 +81,10 @@ fn run(round: usize, expired: usize) {
     });
     let start = Instant::now();
     let without = steps(&store, &live, &patches, || start.elapsed() >= swept);
-    println!("| {round} | a sweep of {:.0} ms | {with} |", swept.as_secs_f64() * 1_000.0);
+    println!(
+        "| {round} | a sweep of {:.0} ms | {with} |",
+        swept.as_secs_f64() * 1_000.0
+    );
     println!("| {round} | nothing | {without} |");
 }
 
@@ -93,14 +100,19 @@ async fn sweep(store: &MemoryStore, left: usize) {
 
 fn session(number: usize, idle: Duration) -> NewSession {
     let mut edit = Edit::new(Data::default(), DataLimits::default());
-    edit.insert("user_id", &(100_000 + number)).expect("a value");
-    edit.insert("token", &format!("{number:039}")).expect("a value");
+    edit.insert("user_id", &(100_000 + number))
+        .expect("a value");
+    edit.insert("token", &format!("{number:039}"))
+        .expect("a value");
     edit.insert("n", &1).expect("a value");
     NewSession {
         id: SessionId::new(SystemClock::default().now()),
         secret: SecretHash::from_bytes([1; 32]),
         commit: CommitId::unique(),
-        limits: Limits { idle, ..Limits::default() },
+        limits: Limits {
+            idle,
+            ..Limits::default()
+        },
         extend: None,
         user: None,
         cap: None,
@@ -128,14 +140,28 @@ impl std::fmt::Display for Taken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let at = |part: f64| {
             let at = (self.0.len() as f64 * part) as usize;
-            f64::from(self.0.get(at.min(self.0.len() - 1)).copied().unwrap_or_default()) / 1_000.0
+            f64::from(
+                self.0
+                    .get(at.min(self.0.len() - 1))
+                    .copied()
+                    .unwrap_or_default(),
+            ) / 1_000.0
         };
         let (p50, p999, longest) = (at(0.5), at(0.999), at(1.0));
-        write!(f, "{} | {p50:.1} µs | {p999:.1} µs | {longest:.0} µs", self.0.len())
+        write!(
+            f,
+            "{} | {p50:.1} µs | {p999:.1} µs | {longest:.0} µs",
+            self.0.len()
+        )
     }
 }
 
-fn steps(store: &MemoryStore, live: &[SessionId], patches: &[Patch], end: impl Fn() -> bool) -> Taken {
+fn steps(
+    store: &MemoryStore,
+    live: &[SessionId],
+    patches: &[Patch],
+    end: impl Fn() -> bool,
+) -> Taken {
     let local = SessionStore::local(store).expect("it is local");
     let mut taken = Vec::with_capacity(8 << 20);
     let mut number = 0;
@@ -172,7 +198,10 @@ fn steps(store: &MemoryStore, live: &[SessionId], patches: &[Patch], end: impl F
         let patch = &patches[number % patches.len()];
         time(&mut || {
             let finished = local.finish(&finish, patch);
-            assert!(matches!(finished, Ok(Finished::Done { .. })), "{finished:?}");
+            assert!(
+                matches!(finished, Ok(Finished::Done { .. })),
+                "{finished:?}"
+            );
         });
         number += 1;
     }

@@ -121,7 +121,10 @@ impl Cookie {
         max_age: Option<Duration>,
     ) -> Result<HeaderValue, CookieValueError> {
         // Without a branch for each: the processor cannot guess the next character of a token.
-        if !value.bytes().fold(true, |all, byte| all & is_cookie_octet(byte)) {
+        if !value
+            .bytes()
+            .fold(true, |all, byte| all & is_cookie_octet(byte))
+        {
             return Err(CookieValueError);
         }
         let max_age = max_age.map(whole_seconds);
