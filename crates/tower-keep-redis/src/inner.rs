@@ -31,7 +31,7 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    fn key(&self, id: SessionId) -> Vec<u8> {
+    pub(crate) fn key(&self, id: SessionId) -> Vec<u8> {
         // The braces make all that will ever belong to a session fall into one slot of a cluster.
         format!("{}{{{id}}}", self.prefix).into_bytes()
     }
@@ -74,6 +74,17 @@ impl Inner {
         confirm: bool,
         args: impl Fn(&mut Cmd),
     ) -> Result<Reply, StoreError> {
+        Reply::new(self.ask(script, key, confirm, args).await?)
+    }
+
+    /// As [`step_on`](Self::step_on), for an answer of another form.
+    pub(crate) async fn ask(
+        &self,
+        script: &Script,
+        key: &[u8],
+        confirm: bool,
+        args: impl Fn(&mut Cmd),
+    ) -> Result<Value, StoreError> {
         let confirmation = self.confirmation.as_ref().filter(|_| confirm);
         let tries = async {
             match self.try_step(script, key, confirmation, &args).await {
@@ -93,7 +104,7 @@ impl Inner {
         if let Some(confirmation) = confirmation {
             confirmation.judge(confirmed)?;
         }
-        Reply::new(value)
+        Ok(value)
     }
 
     /// A session's fields as `HMGET` replies them, and then what `TIME` does: in one round trip and

@@ -74,6 +74,7 @@ mod error;
 mod format;
 mod inner;
 mod link;
+mod packed;
 mod scan;
 mod script;
 #[cfg(feature = "sentinel")]

@@ -55,8 +55,9 @@ impl Script {
 }
 
 fn call(command: &str, script: &str, key: &[u8]) -> Cmd {
-    let mut cmd = redis::cmd(command);
-    cmd.arg(script).arg(1).arg(key);
+    // Enough for most, so that it does not grow.
+    let mut cmd = Cmd::with_capacity(6, 512);
+    cmd.arg(command).arg(script).arg(1).arg(key);
     cmd
 }
 
@@ -125,10 +126,7 @@ impl Reply {
     }
 
     pub(crate) fn number(&mut self) -> Result<u64, StoreError> {
-        match self.rest.next() {
-            Some(Value::Int(number)) => u64::try_from(number).map_err(|_| unexpected()),
-            _ => Err(unexpected()),
-        }
+        number(&mut self.rest)
     }
 
     pub(crate) fn instant(&mut self) -> Result<Timestamp, StoreError> {
@@ -159,5 +157,13 @@ impl Reply {
             b"no" => Ok(false),
             _ => Err(unexpected()),
         }
+    }
+}
+
+/// The next of them, a number.
+pub(crate) fn number(values: &mut IntoIter<Value>) -> Result<u64, StoreError> {
+    match values.next() {
+        Some(Value::Int(number)) => u64::try_from(number).map_err(|_| unexpected()),
+        _ => Err(unexpected()),
     }
 }

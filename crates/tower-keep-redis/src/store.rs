@@ -7,16 +7,17 @@ use std::time::Duration;
 use redis::{Cmd, Value};
 use tower_keep_core::{
     Created, Expect, Finish, Finished, Looked, NewSession, Op, Open, Opened, Owner, Put, Record,
-    STALE_WINDOW, Scan, Scope, SessionId, SessionStore, Stats, StoreError, StoreErrorKind, Sweep,
-    Swept, Timestamp, Users, View, WAIT_MARK, Wakeups,
+    Scan, Scope, SessionId, SessionStore, Stats, StoreError, StoreErrorKind, Sweep, Swept,
+    Timestamp, Users, Wakeups,
 };
 
 use crate::error::unexpected;
 use crate::format::{
-    Fields, instant, now, pack_client, pack_data, pack_head, pack_user, span, span_up, unpack,
+    Fields, instant, now, pack_client, pack_data, pack_head, pack_user, span, unpack,
 };
 use crate::inner::{Inner, Page};
 use crate::link::Node;
+use crate::packed::{finished, opened, pack_finish, pack_open};
 use crate::wakeups::Subscriber;
 
 /// How many keys a page of a scan has, about.
@@ -124,35 +125,13 @@ impl SessionStore for RedisStore {
         {
             return Ok(opened);
         }
-        let secret = open.secret.map(|secret| *secret.as_bytes());
-        let owner = open.lease.map(|(owner, _)| owner_bytes(owner));
-        let mut reply = inner
-            .step(&inner.scripts.open, open.id, |cmd| {
-                cmd.arg(bytes(secret.as_ref())).arg(span(open.age));
-                optional(cmd, open.touch.map(span_up));
-                cmd.arg(bytes(owner.as_ref()));
-                optional(cmd, open.lease.map(|(_, lease)| span(lease)));
-                cmd.arg(span(inner.grace));
-                cmd.arg(span(STALE_WINDOW)).arg(span(WAIT_MARK));
-            })
-            .await?;
-        Ok(match reply.word() {
-            b"granted" => {
-                let now = reply.instant()?;
-                let fields = reply.fields()?.ok_or_else(unexpected)?;
-                let (record, _) = unpack(open.id, fields, inner.max_body)?;
-                Opened::Granted(View {
-                    head: record.head,
-                    data: record.data,
-                    now,
-                })
-            }
-            b"busy" => Opened::Busy(Duration::from_millis(reply.number()?)),
-            b"stale" => Opened::Stale,
-            b"absent" => Opened::Absent,
-            b"expired" => Opened::Expired,
-            _ => return Err(unexpected()),
-        })
+        let given = pack_open(open, inner.grace);
+        let args = |cmd: &mut Cmd| {
+            cmd.arg(&given);
+        };
+        let script = &inner.scripts.open;
+        let answer = inner.ask(script, &inner.key(open.id), false, args).await?;
+        opened(answer, open, inner.max_body)
     }
 
     async fn finish(&self, finish: &Finish) -> Result<Finished, StoreError> {
@@ -298,24 +277,17 @@ impl RedisStore {
         finish: &Finish,
     ) -> Result<(Finished, Option<Timestamp>), StoreError> {
         let inner = &*self.inner;
-        let (op, put) = match &finish.op {
-            Op::Release => ("release", None),
-            Op::Destroy => ("destroy", None),
-            Op::Put(put) => ("put", Some(PackedPut::new(put, inner)?)),
-            Op::Merge(_) => ("merge", None),
+        let put = match &finish.op {
+            Op::Put(put) => Some(PackedPut::new(put, inner)?),
+            Op::Release | Op::Destroy | Op::Merge(_) => None,
         };
         let merged = match &finish.op {
             Op::Merge(data) => Some(pack_data(data, inner.codec, inner.max_body)?),
             _ => None,
         };
-        let next = finish.next.map(|(owner, _)| owner_bytes(owner));
+        let given = pack_finish(finish, inner.grace, &inner.channel);
         let args = |cmd: &mut Cmd| {
-            cmd.arg(&owner_bytes(finish.owner)).arg(finish.version);
-            cmd.arg(&finish.commit.to_u128().to_be_bytes()).arg(op);
-            cmd.arg(bytes(next.as_ref()));
-            optional(cmd, finish.next.map(|(_, lease)| span(lease)));
-            cmd.arg(span(inner.grace));
-            cmd.arg(&inner.channel).arg(finish.id.as_bytes());
+            cmd.arg(&given);
             match (&put, &merged) {
                 (Some(put), _) => put.args(cmd),
                 (None, Some(data)) => {
@@ -327,28 +299,9 @@ impl RedisStore {
             }
         };
         let script = &inner.scripts.finish;
-        let mut reply = match finish.op {
-            Op::Release => inner.step(script, finish.id, args).await?,
-            Op::Put(_) | Op::Merge(_) | Op::Destroy => {
-                inner.commit(script, finish.id, args).await?
-            }
-        };
-        let finished = match reply.word() {
-            b"done" => Finished::Done {
-                version: reply.number()?,
-                now: reply.instant()?,
-                waiting: reply.number()? == 1,
-            },
-            b"lost" => Finished::Lost,
-            b"gone" => Finished::Gone,
-            b"unknown" => Finished::Unknown,
-            _ => return Err(unexpected()),
-        };
-        let deadline = match finished {
-            Finished::Done { .. } => Some(reply.instant()?),
-            _ => None,
-        };
-        Ok((finished, deadline))
+        let confirm = !matches!(finish.op, Op::Release);
+        let key = inner.key(finish.id);
+        finished(inner.ask(script, &key, confirm, args).await?, finish)
     }
 
     /// As [`finish_record`](Self::finish_record).

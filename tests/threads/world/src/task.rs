@@ -15,7 +15,9 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    Handle::try_current().expect("there always is one").spawn(task)
+    Handle::try_current()
+        .expect("there always is one")
+        .spawn(task)
 }
 
 /// In place of tokio's.
