@@ -120,11 +120,7 @@ impl Cookie {
         value: &str,
         max_age: Option<Duration>,
     ) -> Result<HeaderValue, CookieValueError> {
-        // Without a branch for each: the processor cannot guess the next character of a token.
-        if !value
-            .bytes()
-            .fold(true, |all, byte| all & is_cookie_octet(byte))
-        {
+        if !are_cookie_octets(value) {
             return Err(CookieValueError);
         }
         let max_age = max_age.map(whole_seconds);
@@ -161,10 +157,16 @@ fn digits(number: u64) -> usize {
     number.checked_ilog10().map_or(1, |log| log as usize + 1)
 }
 
-/// `cookie-octet` of §4.1.1.
-fn is_cookie_octet(byte: u8) -> bool {
-    let reserved = (byte == b'"') | (byte == b',') | (byte == b';') | (byte == b'\\');
-    byte.is_ascii_graphic() & !reserved
+/// Whether they all are `cookie-octet`s of §4.1.1.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "a branch for each would be one that the processor cannot guess in a token"
+)]
+fn are_cookie_octets(value: &str) -> bool {
+    value.bytes().fold(true, |all, byte| {
+        let reserved = (byte == b'"') | (byte == b',') | (byte == b';') | (byte == b'\\');
+        all & byte.is_ascii_graphic() & !reserved
+    })
 }
 
 #[cfg(test)]
