@@ -10,6 +10,7 @@ use tower_keep_core::{Clock, StoreError, SystemClock};
 
 use super::driver::{Text, driver_error};
 use super::rounds::Readers;
+use super::together;
 use super::writer::{Setup, Writer};
 use super::{Sqlite, SqliteStore};
 use crate::connections::Connections;
@@ -158,7 +159,7 @@ impl SqliteBuilder {
         let migrations = schema.replace("{name}", self.table.name());
         SqliteStore(Arc::new(Sqlite {
             writer: Writer::new(Setup {
-                options: Arc::new(options),
+                options: Arc::new(options.row_buffer_size(together::RESULTS)),
                 statements: statements.clone(),
                 clock: self.clock.clone(),
                 is_file: readers.is_some(),

@@ -175,22 +175,27 @@ pub(super) async fn step(
     outcome(connection, statements, step, rows.first(), now).await
 }
 
-/// Runs the same statement for each of several sessions, as one text that `copies` of it make up.
-/// Tells for each what it returned.
+/// Runs the same statement for each of several sessions, as one text of so many copies of it.
+/// Tells for each copy what it returned; those that are left over are for a row that no table has.
 ///
 /// The driver hands a text to a thread of its own and waits for it: that takes longer than the
 /// statement itself.
 pub(super) async fn each(
     connection: &mut SqliteConnection,
-    copies: &Sql,
+    text: &Sql,
+    copies: usize,
     steps: &[&Step],
     now: Timestamp,
 ) -> Result<Vec<Option<SqliteRow>>, StoreError> {
     let ids: Vec<_> = steps.iter().map(|step| Value::Id(step.id)).collect();
-    let time = Value::Int(Some(instant(now)));
-    let mut query = query(copies);
+    let (time, null) = (Value::Int(Some(instant(now))), Value::Int(None));
+    let mut query = query(text);
     for (step, id) in steps.iter().zip(&ids) {
         query = bind(step.values.iter().fold(bind(query, id), bind), &time);
+    }
+    let parameters = steps.first().map_or(0, |step| step.values.len() + 2);
+    for _ in 0..copies.saturating_sub(steps.len()) * parameters {
+        query = bind(query, &null);
     }
     let mut results = connection.fetch_many(query);
     let (mut returned, mut first) = (Vec::with_capacity(steps.len()), None);

@@ -3,6 +3,7 @@
 mod builder;
 mod driver;
 mod rounds;
+mod task;
 mod together;
 mod users;
 mod writer;
@@ -17,7 +18,8 @@ use crate::row::Stored;
 use crate::schema;
 use crate::statement::Statements;
 use rounds::Readers;
-use writer::{Task, Writer};
+use task::Task;
+use writer::Writer;
 
 pub use builder::SqliteBuilder;
 

@@ -3,7 +3,7 @@
 use sqlx::SqliteConnection;
 use tower_keep_core::{SessionId, StoreError, Timestamp};
 
-use super::writer::Task;
+use super::task::Task;
 use super::{Sqlite, driver};
 use crate::engine::{Outcome, Step};
 use crate::row::{self, Listed, Stored};

@@ -12,16 +12,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
-use tower_keep_core::{Clock, SessionId, StoreError, StoreErrorKind, Timestamp};
+use tower_keep_core::{Clock, StoreError, StoreErrorKind};
 
 use super::driver::{self, disk_failed, driver_error};
-use super::together::{self, Texts};
+use super::task::{Answer, Task};
+use super::together::{self, Bounds, Texts};
 use super::users::Writing;
-use crate::engine::{Outcome, Removed, Step};
+use crate::engine::Step;
 use crate::error::unavailable;
-use crate::row::{Listed, Stored};
-use crate::statement::{Sql, Statements};
-use crate::users::{Change, Changed, Listing};
+use crate::statement::Statements;
 
 /// So many steps share a transaction at most. A reader of the file waits for none of it, another
 /// process that writes for all of it.
@@ -29,102 +28,6 @@ const BATCH: usize = 64;
 
 /// So many steps may wait for the writer before those who ask wait to ask.
 const QUEUE: usize = 1_024;
-
-/// What the writer can be asked for.
-pub(super) enum Task {
-    Step(Step),
-    Read(SessionId),
-    List(Listing),
-    Change(Change),
-    Count,
-    Remove { limit: i64, keep: i64 },
-    HasTable,
-    Script(Sql),
-}
-
-impl Task {
-    /// Whether it changes more than who holds a lease and when somebody was there.
-    fn must_last(&self, statements: &Statements) -> bool {
-        let passing = [
-            &statements.lease,
-            &statements.touch,
-            &statements.release,
-            &statements.renew,
-        ];
-        match self {
-            Self::Step(step) => !passing.into_iter().any(|sql| Arc::ptr_eq(sql, &step.sql)),
-            Self::Read(_) | Self::List(_) | Self::Count | Self::HasTable => false,
-            Self::Change(_) | Self::Remove { .. } | Self::Script(_) => true,
-        }
-    }
-}
-
-/// The answer to a [`Task`] of the same name.
-pub(super) enum Answer {
-    Step(Outcome),
-    Read(Option<Stored>, Timestamp),
-    List(Vec<Listed>, Timestamp),
-    Change(Changed),
-    Count([i64; 4]),
-    Remove(Vec<Removed>),
-    HasTable(bool),
-    Script,
-}
-
-impl Answer {
-    pub(super) fn outcome(self) -> Result<Outcome, StoreError> {
-        match self {
-            Self::Step(outcome) => Ok(outcome),
-            _ => Err(mixed_up()),
-        }
-    }
-
-    pub(super) fn row(self) -> Result<(Option<Stored>, Timestamp), StoreError> {
-        match self {
-            Self::Read(row, now) => Ok((row, now)),
-            _ => Err(mixed_up()),
-        }
-    }
-
-    pub(super) fn rows(self) -> Result<(Vec<Listed>, Timestamp), StoreError> {
-        match self {
-            Self::List(rows, now) => Ok((rows, now)),
-            _ => Err(mixed_up()),
-        }
-    }
-
-    pub(super) fn changed(self) -> Result<Changed, StoreError> {
-        match self {
-            Self::Change(changed) => Ok(changed),
-            _ => Err(mixed_up()),
-        }
-    }
-
-    pub(super) fn counts(self) -> Result<[i64; 4], StoreError> {
-        match self {
-            Self::Count(counts) => Ok(counts),
-            _ => Err(mixed_up()),
-        }
-    }
-
-    pub(super) fn has_table(self) -> Result<bool, StoreError> {
-        match self {
-            Self::HasTable(is_there) => Ok(is_there),
-            _ => Err(mixed_up()),
-        }
-    }
-
-    pub(super) fn removed(self) -> Result<Vec<Removed>, StoreError> {
-        match self {
-            Self::Remove(removed) => Ok(removed),
-            _ => Err(mixed_up()),
-        }
-    }
-}
-
-fn mixed_up() -> StoreError {
-    unavailable("the writer answered something else than it was asked")
-}
 
 type Reply = oneshot::Sender<Result<Answer, StoreError>>;
 
@@ -346,14 +249,13 @@ async fn run(setup: &Setup, mut open: Open, mut batch: Vec<Job>) -> Result<Open,
     let mut answers = Vec::with_capacity(batch.len());
     let result = async {
         open.prepare(lasting).await?;
-        if !alone {
-            command(&mut open.inner, "BEGIN IMMEDIATE").await?;
-        }
-        for jobs in batch.chunk_by(Job::goes_with) {
-            carry_out(setup, &mut open, jobs, &mut answers).await?;
-        }
-        if !alone {
-            command(&mut open.inner, "COMMIT").await?;
+        let mut groups = batch.chunk_by(Job::goes_with).peekable();
+        let mut begins = !alone;
+        while let Some(jobs) = groups.next() {
+            let commits = !alone && groups.peek().is_none();
+            let bounds = Bounds { begins, commits };
+            carry_out(setup, &mut open, jobs, bounds, &mut answers).await?;
+            begins = false;
         }
         Ok(())
     }
@@ -390,31 +292,45 @@ async fn carry_out(
     setup: &Setup,
     open: &mut Open,
     jobs: &[Job],
+    bounds: Bounds,
     answers: &mut Vec<Result<Answer, StoreError>>,
 ) -> Result<(), StoreError> {
-    let all = if let [job] = jobs {
-        vec![carry_out_one(setup, &mut open.inner, &job.task).await]
-    } else {
-        let steps: Vec<_> = jobs.iter().filter_map(Job::step).collect();
-        let (connection, texts) = (&mut open.inner, &mut open.texts);
-        let done = together::steps(connection, texts, &setup.statements, &steps, &*setup.clock);
-        let done = done.await?.into_iter();
-        done.map(|done| done.map(Answer::Step)).collect()
+    let connection = &mut open.inner;
+    let all = match jobs {
+        [job] if job.step().is_none() || bounds == Bounds::default() => {
+            if bounds.begins {
+                command(connection, together::BEGIN).await?;
+            }
+            let answer = carry_out_one(setup, connection, &job.task).await;
+            if bounds.commits && !fails_all(&answer) {
+                command(connection, together::COMMIT).await?;
+            }
+            vec![answer]
+        }
+        _ => {
+            let steps: Vec<_> = jobs.iter().filter_map(Job::step).collect();
+            let (texts, clock) = (&mut open.texts, &*setup.clock);
+            let done = together::steps(connection, texts, &setup.statements, &steps, bounds, clock);
+            let done = done.await?.into_iter();
+            done.map(|done| done.map(Answer::Step)).collect()
+        }
     };
     for answer in all {
-        match answer {
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    StoreErrorKind::Unavailable | StoreErrorKind::Full
-                ) =>
-            {
-                return Err(error);
-            }
-            answer => answers.push(answer),
+        if fails_all(&answer) {
+            return answer.map(drop);
         }
+        answers.push(answer);
     }
     Ok(())
+}
+
+/// Whether the batch cannot go on.
+fn fails_all(answer: &Result<Answer, StoreError>) -> bool {
+    let kind = answer.as_ref().err().map(StoreError::kind);
+    matches!(
+        kind,
+        Some(StoreErrorKind::Unavailable | StoreErrorKind::Full)
+    )
 }
 
 async fn carry_out_one(

@@ -1,7 +1,7 @@
-//! Many steps at once, and many reads, which SQLite's store carries out in one text.
+//! Many steps at once, and many reads, which SQLite's store carries out in few texts.
 
 use sqlx::sqlite::SqlitePoolOptions;
-use tower_keep_core::{DynStore, Finished, Opened, Owner, SessionStore, StoreErrorKind};
+use tower_keep_core::{Created, DynStore, Finished, Opened, Owner, SessionStore, StoreErrorKind};
 use tower_keep_sqlx::SqliteStore;
 
 use crate::place::{ENGINES, Engine, Place, soon};
@@ -30,73 +30,85 @@ fn fate(number: usize) -> Fate {
 #[tokio::test]
 async fn each_of_many_at_once_has_its_own_answer() {
     for engine in ENGINES {
-        let place = Place::new(engine);
-        let store = place.store().await;
-        let mut all = Vec::new();
-        for number in 0..SESSIONS {
-            let mut new = new_session();
-            new.data = data(u64::try_from(number).unwrap() + 100);
-            store.create(&new).await.unwrap();
-            if fate(number) == Fate::Busy {
-                let held = store.open(&leasing(&new, Owner::unique())).await.unwrap();
-                assert!(matches!(held, Opened::Granted(_)), "{engine:?}");
-            }
-            all.push((new, Owner::unique()));
-        }
-        // On this runtime all ask before the writer has its turn.
-        let opening: Vec<_> = (all.iter().enumerate())
-            .map(|(number, (new, owner))| {
-                let (store, mut open) = (store.clone(), leasing(new, *owner));
-                if fate(number) == Fate::Absent {
-                    open.secret = Some(new_session().secret);
-                }
-                tokio::spawn(async move { store.open(&open).await })
-            })
-            .collect();
-        for (number, opened) in opening.into_iter().enumerate() {
-            let opened = opened.await.unwrap().unwrap();
-            match (fate(number), opened) {
-                (Fate::Granted, Opened::Granted(view)) => {
-                    assert_eq!(view.head.id, all[number].0.id, "{engine:?}: {number}");
-                    assert_eq!(view.data, all[number].0.data, "{engine:?}: {number}");
-                }
-                (Fate::Busy, Opened::Busy(_)) | (Fate::Absent, Opened::Absent) => {}
-                (fate, opened) => panic!("{engine:?}: {number} is {fate:?}, not {opened:?}"),
-            }
-        }
-        // Who has the lease commits, others are refused.
-        let finishing: Vec<_> = all
-            .iter()
-            .map(|(new, owner)| {
-                let (store, finish) = (store.clone(), putting(new, *owner, 1));
-                tokio::spawn(async move { store.finish(&finish).await })
-            })
-            .collect();
-        for (number, finished) in finishing.into_iter().enumerate() {
-            let finished = finished.await.unwrap().unwrap();
-            let granted = fate(number) == Fate::Granted;
-            match finished {
-                Finished::Done { version: 2, .. } if granted => {}
-                Finished::Lost if !granted => {}
-                other => panic!("{engine:?}: {number} is {:?}, not {other:?}", fate(number)),
-            }
-            let record = store
-                .look(all[number].0.id)
-                .await
-                .unwrap()
-                .record
-                .unwrap()
-                .0;
-            let expected = if granted {
-                data(1)
-            } else {
-                all[number].0.data.clone()
-            };
-            assert_eq!(record.data, expected, "{engine:?}: {number}");
+        // As many as copies of a statement in one text, and others.
+        for sessions in [2, 3, SESSIONS] {
+            many_at_once(engine, sessions).await;
         }
     }
 }
 
+async fn many_at_once(engine: Engine, sessions: usize) {
+    let place = Place::new(engine);
+    let store = place.store().await;
+    // On this runtime all ask before the writer has its turn.
+    let creating: Vec<_> = (0..sessions)
+        .map(|number| {
+            let (store, mut new) = (store.clone(), new_session());
+            new.data = data(u64::try_from(number).unwrap() + 100);
+            tokio::spawn(async move { (store.create(&new).await, new) })
+        })
+        .collect();
+    let mut all = Vec::new();
+    for (number, created) in creating.into_iter().enumerate() {
+        let (created, new) = created.await.unwrap();
+        assert!(matches!(created, Ok(Created::Done(_))), "{engine:?}");
+        if fate(number) == Fate::Busy {
+            let held = store.open(&leasing(&new, Owner::unique())).await.unwrap();
+            assert!(matches!(held, Opened::Granted(_)), "{engine:?}");
+        }
+        all.push((new, Owner::unique()));
+    }
+    let opening: Vec<_> = (all.iter().enumerate())
+        .map(|(number, (new, owner))| {
+            let (store, mut open) = (store.clone(), leasing(new, *owner));
+            if fate(number) == Fate::Absent {
+                open.secret = Some(new_session().secret);
+            }
+            tokio::spawn(async move { store.open(&open).await })
+        })
+        .collect();
+    for (number, opened) in opening.into_iter().enumerate() {
+        let opened = opened.await.unwrap().unwrap();
+        match (fate(number), opened) {
+            (Fate::Granted, Opened::Granted(view)) => {
+                assert_eq!(view.head.id, all[number].0.id, "{engine:?}: {number}");
+                assert_eq!(view.data, all[number].0.data, "{engine:?}: {number}");
+            }
+            (Fate::Busy, Opened::Busy(_)) | (Fate::Absent, Opened::Absent) => {}
+            (fate, opened) => panic!("{engine:?}: {number} is {fate:?}, not {opened:?}"),
+        }
+    }
+    // Who has the lease commits, others are refused.
+    let finishing: Vec<_> = all
+        .iter()
+        .map(|(new, owner)| {
+            let (store, finish) = (store.clone(), putting(new, *owner, 1));
+            tokio::spawn(async move { store.finish(&finish).await })
+        })
+        .collect();
+    for (number, finished) in finishing.into_iter().enumerate() {
+        let finished = finished.await.unwrap().unwrap();
+        let granted = fate(number) == Fate::Granted;
+        match finished {
+            Finished::Done { version: 2, .. } if granted => {}
+            Finished::Lost if !granted => {}
+            other => panic!("{engine:?}: {number} is {:?}, not {other:?}", fate(number)),
+        }
+        let record = store
+            .look(all[number].0.id)
+            .await
+            .unwrap()
+            .record
+            .unwrap()
+            .0;
+        let expected = if granted {
+            data(1)
+        } else {
+            all[number].0.data.clone()
+        };
+        assert_eq!(record.data, expected, "{engine:?}: {number}");
+    }
+}
 /// Readers of many sessions at once, of some of them twice, some of which are not there or cannot
 /// be read.
 #[tokio::test]

@@ -1,13 +1,13 @@
-//! What is synchronised with the disk.
+//! What is synchronised with the disk, what order is kept, and what fails whom.
 
 use std::str::FromStr;
 
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use tower_keep_core::{CommitId, SystemClock, Timestamp};
+use tower_keep_core::{CommitId, SessionId, SystemClock, Timestamp};
 
 use super::super::driver::Text;
 use super::*;
-use crate::statement::Reads;
+use crate::statement::{Reads, Sql};
 use crate::table::Table;
 use crate::value::Value;
 
@@ -151,5 +151,41 @@ fn what_meets_stays_in_its_order() {
         let mut expected = expected;
         expected.sort_unstable();
         assert_eq!(*group, expected);
+    }
+}
+
+/// A row that cannot be read fails who reads it; what else is in the batch is committed.
+#[tokio::test]
+async fn who_cannot_be_answered_fails_alone() {
+    let table = Table::default();
+    let setup = Setup {
+        options: Arc::new(SqliteConnectOptions::from_str("sqlite::memory:").unwrap()),
+        statements: Arc::new(Statements::new::<Text>(&table)),
+        clock: Arc::new(SystemClock::default()),
+        lasting: false,
+        is_file: false,
+    };
+    let mut open = Open::connect(&setup, false).await.unwrap();
+    let schema = include_str!("../schema.sql").replace("{table}", "keep_sessions");
+    let schema = schema.replace("{name}", "keep_sessions");
+    let id = SessionId::new(Timestamp::from_millis(0));
+    let number = u128::from_be_bytes(*id.as_bytes());
+    let insert = format!(
+        "INSERT INTO keep_sessions (id, version, generation, revision, created_at, last_seen, \
+         idle_limit, absolute_limit, idle_deadline, absolute_deadline, flags, codec, data) \
+         VALUES (x'{number:032x}', -1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '')"
+    );
+    let script = Task::Script(format!("{schema} {insert}").into());
+    // In a transaction of its own, as both would be, if one had been left open.
+    for first in [script, Task::Count] {
+        let (jobs, mut answers): (Vec<_>, Vec<_>) =
+            [first, Task::Read(id)].into_iter().map(job).unzip();
+        open = run(&setup, open, jobs).await.unwrap();
+        let read = answers.pop().unwrap().await.unwrap();
+        assert_eq!(
+            read.err().map(|error| error.kind()),
+            Some(StoreErrorKind::Corrupt)
+        );
+        assert!(answers.pop().unwrap().await.unwrap().is_ok());
     }
 }
