@@ -44,13 +44,12 @@ impl Confirmation {
         let Some((turn, link)) = self.links.get(turn) else {
             return Err((redis::ErrorKind::Client, "no connection for commits").into());
         };
-        let mut pipeline = redis::pipe();
-        pipeline.add_command(cmd);
+        let mut wait = redis::cmd("WAIT");
         // Zero would wait without end.
         let millis = self.timeout.as_millis().max(1).to_string();
-        pipeline.cmd("WAIT").arg(self.replicas).arg(millis);
+        wait.arg(self.replicas).arg(millis);
         let turn = turn.lock().await;
-        let mut values = link.run_both(pipeline, key).await?.into_iter();
+        let mut values = link.run_both([cmd, wait], key).await?.into_iter();
         drop(turn);
         let value = values.next().unwrap_or(Value::Nil);
         let confirmed = values.next().unwrap_or(Value::Nil);

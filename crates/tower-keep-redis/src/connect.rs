@@ -12,6 +12,7 @@ use tracing::warn;
 use crate::builder::RedisStoreBuilder;
 use crate::confirmation::{Confirmation, LINKS};
 use crate::error::{from_redis, invalid};
+use crate::gather::Gathering;
 use crate::inner::Inner;
 use crate::link::Link;
 use crate::script::Scripts;
@@ -46,7 +47,7 @@ impl RedisStoreBuilder {
             .set_max_delay(Duration::from_millis(500));
         let link = || {
             ConnectionManager::new_lazy_with_config(client.clone(), config.clone())
-                .map(Link::Single)
+                .map(|manager| Link::Single(Gathering::new(manager)))
                 .map_err(|error| from_redis(&error))
         };
         let own = (0..self.own()).map(|_| link()).collect::<Result<_, _>>()?;
@@ -70,7 +71,8 @@ impl RedisStoreBuilder {
                 "`wait_for_replicas` needs connections of its own: use `connect` or `connect_client`",
             ));
         }
-        self.start(Link::Single(manager), vec![], None).await
+        self.start(Link::Single(Gathering::new(manager)), vec![], None)
+            .await
     }
 
     /// Connects to the primary called `service` that the sentinels at these URLs watch, and follows
@@ -219,9 +221,8 @@ impl RedisStore {
         let mut cmd = redis::cmd("INFO");
         cmd.arg("memory");
         let info = async {
-            Ok(redis::from_redis_value::<String>(
-                inner.link.run(&cmd).await?,
-            )?)
+            let info = inner.link.run(cmd).await?;
+            Ok(redis::from_redis_value::<String>(info)?)
         };
         // A server that does not tell, or several that do, is no reason to fail.
         let Ok(info) = inner.in_time(info).await else {

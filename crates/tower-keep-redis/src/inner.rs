@@ -112,9 +112,9 @@ impl Inner {
     pub(crate) async fn peek(&self, id: SessionId) -> Result<(Value, Value), StoreError> {
         let key = self.key(id);
         let peek = async || {
-            let mut both = redis::pipe();
-            both.cmd("HMGET").arg(&key).arg(&["h", "u", "c", "d"]);
-            both.cmd("TIME");
+            let mut fields = redis::cmd("HMGET");
+            fields.arg(&key).arg(&["h", "u", "c", "d"]);
+            let both = [fields, redis::cmd("TIME")];
             self.link.run_both(both, &key).await
         };
         let tries = async {
@@ -141,7 +141,7 @@ impl Inner {
         let run = async |mut cmd: Cmd| {
             args(&mut cmd);
             match confirmation {
-                None => self.link.run(&cmd).await.map(|value| (value, 0)),
+                None => self.link.run(cmd).await.map(|value| (value, 0)),
                 Some(confirmation) => Box::pin(confirmation.run(cmd, key)).await,
             }
         };
@@ -181,12 +181,12 @@ impl Inner {
         count: usize,
     ) -> Result<Page, StoreError> {
         let pattern = format!("{}{{*}}", escape(&self.prefix));
-        let mut both = redis::pipe();
-        both.cmd("INFO").arg("server");
-        both.cmd("SCAN").arg(cursor).arg("MATCH").arg(pattern);
-        both.arg("COUNT").arg(count);
+        let (mut info, mut scan) = (redis::cmd("INFO"), redis::cmd("SCAN"));
+        info.arg("server");
+        scan.arg(cursor).arg("MATCH").arg(pattern);
+        scan.arg("COUNT").arg(count);
         let page = async {
-            let replies = self.link.run_both_on(node, both).await?;
+            let replies = self.link.run_both_on(node, [info, scan]).await?;
             let replies = redis::from_redis_value(Value::Array(replies))?;
             let (info, (next, keys)): (String, _) = replies;
             let run = run_of(&info).to_owned();

@@ -72,6 +72,7 @@ mod confirmation;
 mod connect;
 mod error;
 mod format;
+mod gather;
 mod inner;
 mod link;
 mod packed;

@@ -5,16 +5,18 @@ use std::fmt;
 #[cfg(feature = "cluster")]
 use redis::ErrorKind;
 use redis::aio::{ConnectionLike, ConnectionManager};
-use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
+use redis::{Cmd, RedisError, RedisResult, Value};
 use tokio::time::Instant;
 
+use crate::gather::Gathering;
 #[cfg(feature = "sentinel")]
 use crate::sentinel::Primary;
 
 /// A connection that many callers share and that reconnects by itself. Replies come in the order
-/// of the commands, so a caller that goes away leaves nothing behind but a reply nobody reads.
+/// of the commands, so a caller that goes away leaves nothing behind but a reply nobody reads. To
+/// one server callers send together.
 pub(crate) enum Link {
-    Single(ConnectionManager),
+    Single(Gathering<ConnectionManager>),
     #[cfg(feature = "sentinel")]
     Sentinel(Primary),
     #[cfg(feature = "cluster")]
@@ -98,44 +100,54 @@ impl Link {
     }
 
     /// Runs two commands that name no key, one behind the other on one connection to this server.
-    pub(crate) async fn run_both_on(&self, node: &Node, both: Pipeline) -> RedisResult<Vec<Value>> {
+    pub(crate) async fn run_both_on(&self, node: &Node, both: [Cmd; 2]) -> RedisResult<Vec<Value>> {
         match (self, node) {
             #[cfg(feature = "cluster")]
             (Self::Cluster(cluster), Node::At { host, port }) => {
                 use redis::cluster_routing::SingleNodeRoutingInfo;
                 let (host, port) = (host.clone(), *port);
                 let route = SingleNodeRoutingInfo::ByAddress { host, port };
-                extract(cluster.clone().route_pipeline(both, 0, 2, route).await?)
+                extract(
+                    cluster
+                        .clone()
+                        .route_pipeline(pipeline(both), 0, 2, route)
+                        .await?,
+                )
             }
             _ => self.run_both(both, &[]).await,
         }
     }
 
-    pub(crate) async fn run(&self, cmd: &Cmd) -> RedisResult<Value> {
+    pub(crate) async fn run(&self, cmd: Cmd) -> RedisResult<Value> {
         match self {
-            Self::Single(manager) => run(manager.clone(), cmd).await,
+            Self::Single(manager) => run(manager, cmd).await,
             #[cfg(feature = "sentinel")]
             Self::Sentinel(primary) => {
-                let call = primary.call(async |connection| run(connection, cmd).await);
+                let call = primary.call(async |connection| run(&connection, cmd).await);
                 Box::pin(call).await
             }
             #[cfg(feature = "cluster")]
-            Self::Cluster(cluster) => Box::pin(run(cluster.clone(), cmd)).await,
+            Self::Cluster(cluster) => {
+                let mut cluster = cluster.clone();
+                Box::pin(cluster.req_packed_command(&cmd))
+                    .await?
+                    .extract_error()
+            }
         }
     }
 
     /// Runs two commands, the first of which is on `key`, one behind the other on one connection
     /// to the server that has the key.
-    pub(crate) async fn run_both(&self, both: Pipeline, key: &[u8]) -> RedisResult<Vec<Value>> {
+    pub(crate) async fn run_both(&self, both: [Cmd; 2], key: &[u8]) -> RedisResult<Vec<Value>> {
         match self {
             Self::Single(manager) => {
                 // Only a cluster needs to know the key.
                 let _ = key;
-                run_both(manager.clone(), &both).await
+                run_both(manager, both).await
             }
             #[cfg(feature = "sentinel")]
             Self::Sentinel(primary) => {
-                let call = primary.call(async |connection| run_both(connection, &both).await);
+                let call = primary.call(async |connection| run_both(&connection, both).await);
                 Box::pin(call).await
             }
             #[cfg(feature = "cluster")]
@@ -143,6 +155,7 @@ impl Link {
                 use redis::cluster_routing::{Route, SingleNodeRoutingInfo, Slot, SlotAddr};
                 let route = Route::with_slot(Slot::for_key(key), SlotAddr::Master);
                 let route = SingleNodeRoutingInfo::SpecificNode(route);
+                let both = pipeline(both);
                 extract(Box::pin(cluster.clone().route_pipeline(both, 0, 2, route)).await?)
             }
         }
@@ -173,12 +186,28 @@ impl Link {
     }
 }
 
-async fn run(mut connection: impl ConnectionLike, cmd: &Cmd) -> RedisResult<Value> {
-    connection.req_packed_command(cmd).await?.extract_error()
+async fn run<C>(connection: &Gathering<C>, cmd: Cmd) -> RedisResult<Value>
+where
+    C: ConnectionLike + Clone + Send + 'static,
+{
+    let reply = connection.run(vec![cmd]).await?.pop();
+    reply.unwrap_or(Value::Nil).extract_error()
 }
 
-async fn run_both(mut connection: impl ConnectionLike, both: &Pipeline) -> RedisResult<Vec<Value>> {
-    extract(connection.req_packed_commands(both, 0, 2).await?)
+async fn run_both<C>(connection: &Gathering<C>, both: [Cmd; 2]) -> RedisResult<Vec<Value>>
+where
+    C: ConnectionLike + Clone + Send + 'static,
+{
+    extract(connection.run(both.into()).await?)
+}
+
+#[cfg(feature = "cluster")]
+fn pipeline(commands: [Cmd; 2]) -> redis::Pipeline {
+    let mut pipeline = redis::pipe();
+    for command in commands {
+        pipeline.add_command(command);
+    }
+    pipeline
 }
 
 fn extract(values: Vec<Value>) -> RedisResult<Vec<Value>> {

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 use tower_keep_core::StoreError;
 
 use crate::error::{from_redis, invalid};
+use crate::gather::Gathering;
 
 /// Pauses between questions for the primary: the first, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
@@ -133,7 +134,9 @@ impl Sentinels {
 }
 
 /// One try to connect, which all callers share who come meanwhile, and then its connection.
-type Attempt = Shared<BoxFuture<'static, RedisResult<MultiplexedConnection>>>;
+type Attempt = Shared<BoxFuture<'static, RedisResult<Connection>>>;
+
+type Connection = Gathering<MultiplexedConnection>;
 
 /// A connection to whichever server is the primary. A `ConnectionManager` would connect again to
 /// the server that was it, which may come back and take writes until it learns that it is no more.
@@ -158,7 +161,7 @@ impl Primary {
     /// Makes a call on the connection; afterwards there is a new one if that is of no more use.
     pub(crate) async fn call<T>(
         &self,
-        call: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<T>,
+        call: impl AsyncFnOnce(Connection) -> RedisResult<T>,
     ) -> RedisResult<T> {
         let attempt = self.attempt.lock();
         let attempt = attempt.unwrap_or_else(PoisonError::into_inner).1.clone();
@@ -225,7 +228,7 @@ fn attempt(sentinels: Arc<Sentinels>, timeout: Duration) -> Attempt {
                     sleep(pause).await;
                     pause = (pause * 2).min(PAUSES.1);
                 }
-                result => return result,
+                result => return result.map(Gathering::new),
             }
         }
     };

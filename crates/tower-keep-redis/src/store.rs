@@ -176,7 +176,7 @@ impl SessionStore for RedisStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         let inner = &*self.inner;
-        let pong: Value = inner.in_time(inner.link.run(&redis::cmd("PING"))).await?;
+        let pong: Value = inner.in_time(inner.link.run(redis::cmd("PING"))).await?;
         drop(pong);
         Ok(())
     }

@@ -45,7 +45,7 @@ struct Text {
     of: Sql,
     copies: usize,
     bounds: Bounds,
-    text: Sql,
+    whole: Sql,
 }
 
 impl Texts {
@@ -58,14 +58,14 @@ impl Texts {
             Arc::ptr_eq(&known.of, sql) && known.copies == copies && known.bounds == bounds
         });
         if let Some(known) = known {
-            return known.text.clone();
+            return known.whole.clone();
         }
         let text: Sql = written(sql, copies, bounds).into();
         self.0.push(Text {
             of: sql.clone(),
             copies,
             bounds,
-            text: text.clone(),
+            whole: text.clone(),
         });
         text
     }
