@@ -149,9 +149,8 @@ impl Reader {
         let texts = &self.0.0.texts;
         let text = texts.iter().find(|(size, _)| *size >= jobs.len());
         let Some((size, text)) = text else { return };
-        // The last one over and over where there are fewer.
-        let ids = (0..*size).filter_map(|at| jobs.get(at).or(jobs.last()));
-        let rows = driver::rows(taken.connection(), text, ids.map(|job| job.id)).await;
+        let ids = (0..*size).map(|at| jobs.get(at).map(|job| job.id));
+        let rows = driver::rows(taken.connection(), text, ids).await;
         let rows = match rows {
             Ok(rows) => rows,
             Err(error) if jobs.len() == 1 => return answer(jobs, |_| Err(repeated(&error))),
