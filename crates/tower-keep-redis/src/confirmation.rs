@@ -38,8 +38,12 @@ impl Confirmation {
         }
     }
 
-    /// Runs a command on `key`, and tells how many replicas have what it wrote.
-    pub(crate) async fn run(&self, cmd: Cmd, key: &[u8]) -> RedisResult<(Value, u64)> {
+    /// Runs commands on `key`, and tells how many replicas have what they wrote.
+    pub(crate) async fn run(
+        &self,
+        mut commands: Vec<Cmd>,
+        key: &[u8],
+    ) -> RedisResult<(Value, u64)> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.links.len().max(1);
         let Some((turn, link)) = self.links.get(turn) else {
             return Err((redis::ErrorKind::Client, "no connection for commits").into());
@@ -48,8 +52,9 @@ impl Confirmation {
         // Zero would wait without end.
         let millis = self.timeout.as_millis().max(1).to_string();
         wait.arg(self.replicas).arg(millis);
+        commands.push(wait);
         let turn = turn.lock().await;
-        let mut values = link.run_both([cmd, wait], key).await?.into_iter();
+        let mut values = link.run(commands, key).await?.into_iter();
         drop(turn);
         let value = values.next().unwrap_or(Value::Nil);
         let confirmed = values.next().unwrap_or(Value::Nil);

@@ -221,7 +221,7 @@ impl RedisStore {
         let mut cmd = redis::cmd("INFO");
         cmd.arg("memory");
         let info = async {
-            let info = inner.link.run(cmd).await?;
+            let info = inner.link.ask(cmd).await?;
             Ok(redis::from_redis_value::<String>(info)?)
         };
         // A server that does not tell, or several that do, is no reason to fail.

@@ -13,7 +13,7 @@ use tower_keep_core::{SessionId, StoreError};
 
 use crate::confirmation::Confirmation;
 use crate::error::{from_redis, timed_out, unexpected};
-use crate::link::{Link, Node};
+use crate::link::{Link, Node, only};
 use crate::script::{Reply, Script, Scripts};
 
 pub(crate) struct Inner {
@@ -114,8 +114,8 @@ impl Inner {
         let peek = async || {
             let mut fields = redis::cmd("HMGET");
             fields.arg(&key).arg(&["h", "u", "c", "d"]);
-            let both = [fields, redis::cmd("TIME")];
-            self.link.run_both(both, &key).await
+            let both = vec![fields, redis::cmd("TIME")];
+            self.link.run(both, &key).await
         };
         let tries = async {
             match peek().await {
@@ -140,9 +140,10 @@ impl Inner {
     ) -> RedisResult<(Value, u64)> {
         let run = async |mut cmd: Cmd| {
             args(&mut cmd);
+            let commands = vec![cmd];
             match confirmation {
-                None => self.link.run(cmd).await.map(|value| (value, 0)),
-                Some(confirmation) => Box::pin(confirmation.run(cmd, key)).await,
+                None => Ok((only(self.link.run(commands, key).await?), 0)),
+                Some(confirmation) => Box::pin(confirmation.run(commands, key)).await,
             }
         };
         match run(script.by_digest(key)).await {
@@ -186,7 +187,7 @@ impl Inner {
         scan.arg(cursor).arg("MATCH").arg(pattern);
         scan.arg("COUNT").arg(count);
         let page = async {
-            let replies = self.link.run_both_on(node, [info, scan]).await?;
+            let replies = self.link.run_on(node, vec![info, scan]).await?;
             let replies = redis::from_redis_value(Value::Array(replies))?;
             let (info, (next, keys)): (String, _) = replies;
             let run = run_of(&info).to_owned();

@@ -2,10 +2,15 @@
 
 use std::fmt;
 
-#[cfg(feature = "cluster")]
-use redis::ErrorKind;
-use redis::aio::{ConnectionLike, ConnectionManager};
+use redis::aio::ConnectionManager;
 use redis::{Cmd, RedisError, RedisResult, Value};
+#[cfg(feature = "cluster")]
+use redis::{
+    ErrorKind,
+    aio::ConnectionLike as _,
+    cluster_async::ClusterConnection,
+    cluster_routing::{Route, SingleNodeRoutingInfo, Slot, SlotAddr},
+};
 use tokio::time::Instant;
 
 use crate::gather::Gathering;
@@ -20,7 +25,7 @@ pub(crate) enum Link {
     #[cfg(feature = "sentinel")]
     Sentinel(Primary),
     #[cfg(feature = "cluster")]
-    Cluster(redis::cluster_async::ClusterConnection),
+    Cluster(ClusterConnection),
 }
 
 /// A server of those that have the keys.
@@ -99,66 +104,45 @@ impl Link {
         }
     }
 
-    /// Runs two commands that name no key, one behind the other on one connection to this server.
-    pub(crate) async fn run_both_on(&self, node: &Node, both: [Cmd; 2]) -> RedisResult<Vec<Value>> {
+    /// As [`run`](Self::run), commands that name no key, on this server.
+    pub(crate) async fn run_on(&self, node: &Node, commands: Vec<Cmd>) -> RedisResult<Vec<Value>> {
         match (self, node) {
             #[cfg(feature = "cluster")]
             (Self::Cluster(cluster), Node::At { host, port }) => {
-                use redis::cluster_routing::SingleNodeRoutingInfo;
                 let (host, port) = (host.clone(), *port);
                 let route = SingleNodeRoutingInfo::ByAddress { host, port };
-                extract(
-                    cluster
-                        .clone()
-                        .route_pipeline(pipeline(both), 0, 2, route)
-                        .await?,
-                )
+                route_to(cluster, commands, route).await
             }
-            _ => self.run_both(both, &[]).await,
+            _ => self.run(commands, &[]).await,
         }
     }
 
-    pub(crate) async fn run(&self, cmd: Cmd) -> RedisResult<Value> {
-        match self {
-            Self::Single(manager) => run(manager, cmd).await,
-            #[cfg(feature = "sentinel")]
-            Self::Sentinel(primary) => {
-                let call = primary.call(async |connection| run(&connection, cmd).await);
-                Box::pin(call).await
-            }
-            #[cfg(feature = "cluster")]
-            Self::Cluster(cluster) => {
-                let mut cluster = cluster.clone();
-                Box::pin(cluster.req_packed_command(&cmd))
-                    .await?
-                    .extract_error()
-            }
-        }
-    }
-
-    /// Runs two commands, the first of which is on `key`, one behind the other on one connection
-    /// to the server that has the key.
-    pub(crate) async fn run_both(&self, both: [Cmd; 2], key: &[u8]) -> RedisResult<Vec<Value>> {
+    /// Runs commands, the first of which is on `key`, one behind the other on one connection to the
+    /// server that has the key.
+    ///
+    /// # Errors
+    /// The connection's, and the first that a command had.
+    pub(crate) async fn run(&self, commands: Vec<Cmd>, key: &[u8]) -> RedisResult<Vec<Value>> {
         match self {
             Self::Single(manager) => {
                 // Only a cluster needs to know the key.
                 let _ = key;
-                run_both(manager, both).await
+                extract(manager.run(commands).await?)
             }
             #[cfg(feature = "sentinel")]
             Self::Sentinel(primary) => {
-                let call = primary.call(async |connection| run_both(&connection, both).await);
+                let call =
+                    primary.call(async |connection| extract(connection.run(commands).await?));
                 Box::pin(call).await
             }
             #[cfg(feature = "cluster")]
-            Self::Cluster(cluster) => {
-                use redis::cluster_routing::{Route, SingleNodeRoutingInfo, Slot, SlotAddr};
-                let route = Route::with_slot(Slot::for_key(key), SlotAddr::Master);
-                let route = SingleNodeRoutingInfo::SpecificNode(route);
-                let both = pipeline(both);
-                extract(Box::pin(cluster.clone().route_pipeline(both, 0, 2, route)).await?)
-            }
+            Self::Cluster(cluster) => Box::pin(run_in_cluster(cluster, commands, key)).await,
         }
+    }
+
+    /// Runs a command that names no key, on any server.
+    pub(crate) async fn ask(&self, cmd: Cmd) -> RedisResult<Value> {
+        Ok(only(self.run(vec![cmd], &[]).await?))
     }
 
     /// Whether a server that no longer is the primary has refused to do anything, so that it may
@@ -186,30 +170,49 @@ impl Link {
     }
 }
 
-async fn run<C>(connection: &Gathering<C>, cmd: Cmd) -> RedisResult<Value>
-where
-    C: ConnectionLike + Clone + Send + 'static,
-{
-    let reply = connection.run(vec![cmd]).await?.pop();
-    reply.unwrap_or(Value::Nil).extract_error()
-}
-
-async fn run_both<C>(connection: &Gathering<C>, both: [Cmd; 2]) -> RedisResult<Vec<Value>>
-where
-    C: ConnectionLike + Clone + Send + 'static,
-{
-    extract(connection.run(both.into()).await?)
+#[cfg(feature = "cluster")]
+async fn run_in_cluster(
+    cluster: &ClusterConnection,
+    commands: Vec<Cmd>,
+    key: &[u8],
+) -> RedisResult<Vec<Value>> {
+    if let [command] = &commands[..] {
+        // The driver finds out where it belongs, and where it has moved to.
+        let reply = cluster.clone().req_packed_command(command).await?;
+        return extract(vec![reply]);
+    }
+    let route = Route::with_slot(Slot::for_key(key), SlotAddr::Master);
+    route_to(
+        cluster,
+        commands,
+        SingleNodeRoutingInfo::SpecificNode(route),
+    )
+    .await
 }
 
 #[cfg(feature = "cluster")]
-fn pipeline(commands: [Cmd; 2]) -> redis::Pipeline {
-    let mut pipeline = redis::pipe();
+async fn route_to(
+    cluster: &ClusterConnection,
+    commands: Vec<Cmd>,
+    route: SingleNodeRoutingInfo,
+) -> RedisResult<Vec<Value>> {
+    let (mut pipeline, count) = (redis::pipe(), commands.len());
     for command in commands {
         pipeline.add_command(command);
     }
-    pipeline
+    extract(
+        cluster
+            .clone()
+            .route_pipeline(pipeline, 0, count, route)
+            .await?,
+    )
 }
 
 fn extract(values: Vec<Value>) -> RedisResult<Vec<Value>> {
     values.into_iter().map(Value::extract_error).collect()
+}
+
+/// The reply to a single command.
+pub(crate) fn only(replies: Vec<Value>) -> Value {
+    replies.into_iter().next().unwrap_or(Value::Nil)
 }

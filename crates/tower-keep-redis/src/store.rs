@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use redis::{Cmd, Value};
 use tower_keep_core::{
-    Created, Expect, Finish, Finished, Looked, NewSession, Op, Open, Opened, Owner, Put, Record,
-    Scan, Scope, SessionId, SessionStore, Stats, StoreError, StoreErrorKind, Sweep, Swept,
+    Created, Expect, Finish, Finished, HeadChange, Looked, NewSession, Op, Open, Opened, Owner,
+    Record, Scan, Scope, SessionId, SessionStore, Stats, StoreError, StoreErrorKind, Sweep, Swept,
     Timestamp, Users, Wakeups,
 };
 
@@ -176,7 +176,7 @@ impl SessionStore for RedisStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         let inner = &*self.inner;
-        let pong: Value = inner.in_time(inner.link.run(redis::cmd("PING"))).await?;
+        let pong: Value = inner.in_time(inner.link.ask(redis::cmd("PING"))).await?;
         drop(pong);
         Ok(())
     }
@@ -277,25 +277,18 @@ impl RedisStore {
         finish: &Finish,
     ) -> Result<(Finished, Option<Timestamp>), StoreError> {
         let inner = &*self.inner;
-        let put = match &finish.op {
-            Op::Put(put) => Some(PackedPut::new(put, inner)?),
-            Op::Release | Op::Destroy | Op::Merge(_) => None,
+        let data = match &finish.op {
+            Op::Put(put) => put.data.as_ref(),
+            Op::Merge(data) => Some(data),
+            Op::Release | Op::Destroy => None,
         };
-        let merged = match &finish.op {
-            Op::Merge(data) => Some(pack_data(data, inner.codec, inner.max_body)?),
-            _ => None,
-        };
+        let data = data.map(|data| pack_data(data, inner.codec, inner.max_body));
+        let data = data.transpose()?.unwrap_or_default();
         let given = pack_finish(finish, inner.grace, &inner.channel);
         let args = |cmd: &mut Cmd| {
-            cmd.arg(&given);
-            match (&put, &merged) {
-                (Some(put), _) => put.args(cmd),
-                (None, Some(data)) => {
-                    cmd.arg(data);
-                }
-                (None, None) => {
-                    cmd.arg("");
-                }
+            cmd.arg(&given).arg(&data);
+            if let Op::Put(put) = &finish.op {
+                head_args(&put.head, cmd);
             }
         };
         let script = &inner.scripts.finish;
@@ -354,50 +347,26 @@ impl RedisStore {
     }
 }
 
-/// The changes of a commit as `finish.lua` takes them.
-struct PackedPut<'a> {
-    put: &'a Put,
-    user: Vec<u8>,
-    client: Vec<u8>,
-    data: Vec<u8>,
-}
-
-impl<'a> PackedPut<'a> {
-    fn new(put: &'a Put, inner: &Inner) -> Result<Self, StoreError> {
-        let user = match &put.head.user {
-            None => vec![],
-            Some(None) => b"-".to_vec(),
-            Some(Some(user)) => pack_user(Some(user)),
-        };
-        let client = put.head.client.as_deref();
-        let data = put
-            .data
-            .as_ref()
-            .map(|data| pack_data(data, inner.codec, inner.max_body));
-        Ok(Self {
-            put,
-            user,
-            client: client.map_or_else(Vec::new, pack_client),
-            data: data.transpose()?.unwrap_or_default(),
-        })
+/// The changes of a head as `finish.lua` takes them: none where there are none.
+fn head_args(head: &HeadChange, cmd: &mut Cmd) {
+    if head.is_empty() {
+        return;
     }
-
-    fn args(&self, cmd: &mut Cmd) {
-        cmd.arg(&self.data);
-        let head = &self.put.head;
-        if head.is_empty() {
-            return;
-        }
-        let secret = head.secret.map(|secret| *secret.as_bytes());
-        cmd.arg(bytes(secret.as_ref())).arg(&self.user);
-        cmd.arg(u8::from(head.authenticated));
-        cmd.arg(u8::from(head.anchor));
-        optional(cmd, head.limits.map(|limits| span(limits.idle)));
-        optional(cmd, head.limits.map(|limits| span(limits.absolute)));
-        optional(cmd, head.extend.map(span));
-        cmd.arg(&self.client);
-        optional(cmd, head.remember.map(u64::from));
-    }
+    let secret = head.secret.map(|secret| *secret.as_bytes());
+    let user = match &head.user {
+        None => vec![],
+        Some(None) => b"-".to_vec(),
+        Some(Some(user)) => pack_user(Some(user)),
+    };
+    let client = head.client.as_deref().map_or_else(Vec::new, pack_client);
+    cmd.arg(bytes(secret.as_ref())).arg(&user);
+    cmd.arg(u8::from(head.authenticated));
+    cmd.arg(u8::from(head.anchor));
+    optional(cmd, head.limits.map(|limits| span(limits.idle)));
+    optional(cmd, head.limits.map(|limits| span(limits.absolute)));
+    optional(cmd, head.extend.map(span));
+    cmd.arg(&client);
+    optional(cmd, head.remember.map(u64::from));
 }
 
 /// An argument that may be missing.
