@@ -9,7 +9,8 @@
 //! 1. While jobs wait there are tasks that will take all of them: one for each [`MOST`]. Nobody waits
 //!    for the future of another caller, which need not be polled. A task that ends before (with the
 //!    runtime that it was on) sends its jobs away, as if the connection had broken.
-//! 2. Commands are sent in the order in which they came, those of one job next to each other.
+//! 2. The commands of a pipeline are in the order in which they came, those of one job next to each
+//!    other.
 //! 3. For whom nobody waits any more nothing is sent if it has not been; nor does it wait for a
 //!    connection.
 
