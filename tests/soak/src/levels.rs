@@ -8,7 +8,7 @@ use http::Request;
 use http_body_util::BodyExt;
 use tower_service::Service;
 
-use crate::vitals::{Vitals, Where, vitals};
+use crate::vitals::{Vitals, Where, clients, vitals};
 use crate::wire::Wire;
 
 /// How long it takes to look again.
@@ -62,6 +62,11 @@ impl Watch {
     pub fn vitals(&self) -> Vitals {
         let vitals = vitals(self.pid, self.address.port(), &self.store);
         vitals.expect("the program has ended by itself")
+    }
+
+    /// Its clients' connections, a line each.
+    pub(crate) fn clients(&self) -> String {
+        clients(self.pid, self.address.port())
     }
 
     /// How many tasks it has, on a connection of its own, with the task of that.

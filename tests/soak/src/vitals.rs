@@ -42,6 +42,15 @@ pub struct Files {
 /// One end of a connection: the process', and the other.
 type Ends = (SocketAddr, SocketAddr);
 
+/// What the kernel says of one end of a connection.
+struct Connection {
+    ends: Ends,
+    state: String,
+    /// Bytes that have come and were not read.
+    unread: u64,
+    inode: String,
+}
+
 /// Of this process, which serves at this port. `None` if it has gone.
 pub fn vitals(pid: u32, port: u16, store: &Where) -> Option<Vitals> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
@@ -75,6 +84,27 @@ pub(crate) fn connections_to(pid: u32, port: u16) -> Vec<SocketAddr> {
     files.filter_map(own_end).collect()
 }
 
+/// Its clients' connections, a line for each with the states of both ends: whether it is the client
+/// or the program that has not closed it.
+pub(crate) fn clients(pid: u32, port: u16) -> String {
+    let table: HashMap<_, _> = connections(pid).map(|c| (c.ends, c)).collect();
+    let files = open_files(pid).unwrap_or_default().into_iter();
+    let line = |file| match file {
+        File::Connection((own, other)) if own.port() == port => {
+            let end = |ends| match table.get(&ends) {
+                Some(end) => format!("{}, {} bytes unread", end.state, end.unread),
+                None => "gone".to_owned(),
+            };
+            let (program, client) = (end((own, other)), end((other, own)));
+            Some(format!(
+                "{other}: the program's end {program}; its own {client}\n"
+            ))
+        }
+        _ => None,
+    };
+    files.filter_map(line).collect()
+}
+
 enum File {
     Connection(Ends),
     Path(PathBuf),
@@ -86,11 +116,7 @@ fn open_files(pid: u32) -> Option<Vec<File>> {
     let links: Vec<_> = links
         .filter_map(|link| fs::read_link(link.ok()?.path()).ok())
         .collect();
-    let mut connections = HashMap::new();
-    for table in ["tcp", "tcp6"] {
-        let text = fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default();
-        connections.extend(text.lines().filter_map(connection));
-    }
+    let connections: HashMap<_, _> = connections(pid).map(|c| (c.inode, c.ends)).collect();
     let file = |link: PathBuf| {
         let name = link.to_str().unwrap_or_default();
         let inode = name
@@ -102,6 +128,14 @@ fn open_files(pid: u32) -> Option<Vec<File>> {
     Some(links.into_iter().map(file).collect())
 }
 
+/// All that the process could see, of whichever process.
+fn connections(pid: u32) -> impl Iterator<Item = Connection> {
+    ["tcp", "tcp6"].into_iter().flat_map(move |table| {
+        let text = fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default();
+        text.lines().filter_map(connection).collect::<Vec<_>>()
+    })
+}
+
 /// The number behind this name.
 fn field(status: &str, name: &str) -> Option<u64> {
     let line = status
@@ -110,13 +144,28 @@ fn field(status: &str, name: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Of a line of the table, the inode and the ends.
-fn connection(line: &str) -> Option<(String, Ends)> {
+/// Of a line of the table.
+fn connection(line: &str) -> Option<Connection> {
     let mut fields = line.split_whitespace().skip(1);
-    let (own, other) = (address(fields.next()?)?, address(fields.next()?)?);
-    let inode = fields.nth(6)?;
+    let ends = (address(fields.next()?)?, address(fields.next()?)?);
+    let state = match fields.next()? {
+        "01" => "ESTABLISHED",
+        "04" => "FIN_WAIT1",
+        "05" => "FIN_WAIT2",
+        "06" => "TIME_WAIT",
+        "08" => "CLOSE_WAIT",
+        "09" => "LAST_ACK",
+        other => other,
+    };
+    let (_, unread) = fields.next()?.split_once(':')?;
+    let inode = fields.nth(4)?;
     // Who listens is connected with nobody.
-    (other.port() != 0).then(|| (inode.to_owned(), (own, other)))
+    (ends.1.port() != 0).then(|| Connection {
+        ends,
+        state: state.to_owned(),
+        unread: u64::from_str_radix(unread, 16).unwrap_or_default(),
+        inode: inode.to_owned(),
+    })
 }
 
 /// As the kernel writes it: words of 32 bits in the machine's order, all in hexadecimal.
@@ -146,12 +195,13 @@ mod tests {
 
     #[test]
     fn a_table_of_connections_is_read() {
-        let line = "   0: 0100007F:1F90 0200007F:A1B2 01 00000000:00000000 00:00000000 00000000  \
+        let line = "   0: 0100007F:1F90 0200007F:A1B2 08 00000000:0000002A 00:00000000 00000000  \
                     1000        0 48151 1 0000000000000000 20 4 30 10 -1";
-        let (inode, (own, other)) = connection(line).unwrap();
-        assert_eq!(inode, "48151");
-        assert_eq!(own, "127.0.0.1:8080".parse().unwrap());
-        assert_eq!(other, "127.0.0.2:41394".parse().unwrap());
+        let read = connection(line).unwrap();
+        assert_eq!(read.inode, "48151");
+        assert_eq!(read.ends.0, "127.0.0.1:8080".parse().unwrap());
+        assert_eq!(read.ends.1, "127.0.0.2:41394".parse().unwrap());
+        assert_eq!((&*read.state, read.unread), ("CLOSE_WAIT", 42));
         let loopback = address("00000000000000000000000001000000:0050").unwrap();
         assert_eq!(loopback, "[::1]:80".parse().unwrap());
         assert!(connection("  sl  local_address rem_address   st").is_none());
@@ -173,6 +223,9 @@ mod tests {
         let found = at(&Where::Nowhere);
         assert_eq!(found.files.clients, 3);
         assert!(found.anonymous > 0 && found.resident >= found.anonymous && found.threads > 0);
+        let told = super::clients(pid, port);
+        assert_eq!(told.lines().count(), 3, "{told}");
+        assert_eq!(told.matches("ESTABLISHED, 0 bytes").count(), 6, "{told}");
         // Their other ends are connections to a server, seen from there.
         assert_eq!(at(&Where::Port(port)).files.store, 3);
         let mut own = connections_to(pid, port);
