@@ -72,7 +72,8 @@ impl Watch {
     /// How many tasks it has, on a connection of its own, with the task of that.
     pub async fn tasks(&self) -> usize {
         let request = Request::get("/health").header("connection", "close");
-        let answer = Wire::to(self.address).call(request.body(<_>::default()).unwrap());
+        let mut wire = Wire::to(self.address);
+        let answer = wire.call(request.body(<_>::default()).unwrap());
         let body = answer.await.unwrap().into_body().collect().await.unwrap();
         let health: serde_json::Value = serde_json::from_slice(&body.to_bytes()).unwrap();
         let tasks = health["tasks"].as_u64();
