@@ -52,6 +52,12 @@ impl Table {
         self.schema.as_deref()
     }
 
+    /// A script with this table where it has `{table}`, or `{name}` for that without the schema.
+    pub(crate) fn script(&self, text: &str) -> String {
+        let text = text.replace("{table}", &self.to_string());
+        text.replace("{name}", self.name())
+    }
+
     /// The schema with a dot behind it, or nothing.
     pub(crate) fn prefix(&self) -> String {
         self.schema

@@ -8,7 +8,7 @@ use http::Request;
 use http_body_util::BodyExt;
 use tower_service::Service;
 
-use crate::vitals::{Vitals, Where, clients, vitals};
+use crate::vitals::{Vitals, Where, clients_of, vitals};
 use crate::wire::Wire;
 
 /// How long it takes to look again.
@@ -66,7 +66,7 @@ impl Watch {
 
     /// Its clients' connections, a line each.
     pub(crate) fn clients(&self) -> String {
-        clients(self.pid, self.address.port())
+        clients_of(self.pid, self.address.port())
     }
 
     /// How many tasks it has, on a connection of its own, with the task of that.

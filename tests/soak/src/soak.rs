@@ -92,10 +92,9 @@ impl Run {
         self.load.hangs_up();
         let most = self.place.kind.most_open();
         let after = self.watch.back_to(&before, most, PATIENCE).await;
-        let after = after.unwrap_or_else(|now| {
-            let clients = self.watch.clients();
-            panic!("before: {before}; after: {now}\n{clients}")
-        });
+        let clients = || self.watch.clients();
+        let after =
+            after.unwrap_or_else(|now| panic!("before: {before}; after: {now}\n{}", clients()));
 
         let counted = self.load.all_is_there().await;
         self.neighbour.all_is_there().await;
@@ -117,10 +116,8 @@ impl Run {
     async fn at_rest(&mut self) -> Levels {
         self.load.hangs_up();
         let rest = self.watch.at_rest(PATIENCE).await;
-        rest.unwrap_or_else(|now| {
-            let clients = self.watch.clients();
-            panic!("it does not come to rest: {now}\n{clients}")
-        })
+        let clients = || self.watch.clients();
+        rest.unwrap_or_else(|now| panic!("it does not come to rest: {now}\n{}", clients()))
     }
 
     /// Visits and faults for so long, with the crowd or without.

@@ -1,6 +1,7 @@
 //! What Linux says of a process, in `/proc`.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -45,10 +46,27 @@ type Ends = (SocketAddr, SocketAddr);
 /// What the kernel says of one end of a connection.
 struct Connection {
     ends: Ends,
-    state: String,
+    state: u8,
     /// Bytes that have come and were not read.
     unread: u64,
-    inode: String,
+    /// None, which is 0, once no process has it open.
+    inode: u64,
+}
+
+impl fmt::Display for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unread = self.unread;
+        match self.state {
+            1 => write!(f, "ESTABLISHED"),
+            4 => write!(f, "FIN_WAIT1"),
+            5 => write!(f, "FIN_WAIT2"),
+            6 => write!(f, "TIME_WAIT"),
+            8 => write!(f, "CLOSE_WAIT"),
+            9 => write!(f, "LAST_ACK"),
+            other => write!(f, "state {other}"),
+        }?;
+        write!(f, ", {unread} bytes unread")
+    }
 }
 
 /// Of this process, which serves at this port. `None` if it has gone.
@@ -86,23 +104,16 @@ pub(crate) fn connections_to(pid: u32, port: u16) -> Vec<SocketAddr> {
 
 /// Its clients' connections, a line for each with the states of both ends: whether it is the client
 /// or the program that has not closed it.
-pub(crate) fn clients(pid: u32, port: u16) -> String {
+pub(crate) fn clients_of(pid: u32, port: u16) -> String {
     let table: HashMap<_, _> = connections(pid).map(|c| (c.ends, c)).collect();
-    let files = open_files(pid).unwrap_or_default().into_iter();
-    let line = |file| match file {
-        File::Connection((own, other)) if own.port() == port => {
-            let end = |ends| match table.get(&ends) {
-                Some(end) => format!("{}, {} bytes unread", end.state, end.unread),
-                None => "gone".to_owned(),
-            };
-            let (program, client) = (end((own, other)), end((other, own)));
-            Some(format!(
-                "{other}: the program's end {program}; its own {client}\n"
-            ))
-        }
-        _ => None,
+    let open = |c: &&Connection| c.ends.0.port() == port && c.inode != 0;
+    let line = |own: &Connection| {
+        let (at, client) = own.ends;
+        let other = table.get(&(client, at));
+        let other = other.map_or_else(|| "gone".to_owned(), Connection::to_string);
+        format!("{client}: the program's end {own}; its own {other}\n")
     };
-    files.filter_map(line).collect()
+    table.values().filter(open).map(line).collect()
 }
 
 enum File {
@@ -122,7 +133,7 @@ fn open_files(pid: u32) -> Option<Vec<File>> {
         let inode = name
             .strip_prefix("socket:[")
             .and_then(|rest| rest.strip_suffix(']'));
-        let ends = inode.and_then(|inode| connections.get(inode));
+        let ends = inode.and_then(|inode| connections.get(&inode.parse().ok()?));
         ends.map_or(File::Path(link), |ends| File::Connection(*ends))
     };
     Some(links.into_iter().map(file).collect())
@@ -148,24 +159,16 @@ fn field(status: &str, name: &str) -> Option<u64> {
 fn connection(line: &str) -> Option<Connection> {
     let mut fields = line.split_whitespace().skip(1);
     let ends = (address(fields.next()?)?, address(fields.next()?)?);
-    let state = match fields.next()? {
-        "01" => "ESTABLISHED",
-        "04" => "FIN_WAIT1",
-        "05" => "FIN_WAIT2",
-        "06" => "TIME_WAIT",
-        "08" => "CLOSE_WAIT",
-        "09" => "LAST_ACK",
-        other => other,
-    };
+    let state = u8::from_str_radix(fields.next()?, 16).ok()?;
     let (_, unread) = fields.next()?.split_once(':')?;
-    let inode = fields.nth(4)?;
-    // Who listens is connected with nobody.
-    (ends.1.port() != 0).then(|| Connection {
+    let read = Connection {
         ends,
-        state: state.to_owned(),
-        unread: u64::from_str_radix(unread, 16).unwrap_or_default(),
-        inode: inode.to_owned(),
-    })
+        state,
+        unread: u64::from_str_radix(unread, 16).ok()?,
+        inode: fields.nth(4)?.parse().ok()?,
+    };
+    // Who listens is connected with nobody.
+    (ends.1.port() != 0).then_some(read)
 }
 
 /// As the kernel writes it: words of 32 bits in the machine's order, all in hexadecimal.
@@ -198,10 +201,10 @@ mod tests {
         let line = "   0: 0100007F:1F90 0200007F:A1B2 08 00000000:0000002A 00:00000000 00000000  \
                     1000        0 48151 1 0000000000000000 20 4 30 10 -1";
         let read = connection(line).unwrap();
-        assert_eq!(read.inode, "48151");
+        assert_eq!(read.inode, 48151);
         assert_eq!(read.ends.0, "127.0.0.1:8080".parse().unwrap());
         assert_eq!(read.ends.1, "127.0.0.2:41394".parse().unwrap());
-        assert_eq!((&*read.state, read.unread), ("CLOSE_WAIT", 42));
+        assert_eq!(read.to_string(), "CLOSE_WAIT, 42 bytes unread");
         let loopback = address("00000000000000000000000001000000:0050").unwrap();
         assert_eq!(loopback, "[::1]:80".parse().unwrap());
         assert!(connection("  sl  local_address rem_address   st").is_none());
@@ -223,7 +226,7 @@ mod tests {
         let found = at(&Where::Nowhere);
         assert_eq!(found.files.clients, 3);
         assert!(found.anonymous > 0 && found.resident >= found.anonymous && found.threads > 0);
-        let told = super::clients(pid, port);
+        let told = clients_of(pid, port);
         assert_eq!(told.lines().count(), 3, "{told}");
         assert_eq!(told.matches("ESTABLISHED, 0 bytes").count(), 6, "{told}");
         // Their other ends are connections to a server, seen from there.

@@ -1,8 +1,7 @@
 //! HTTP to one address.
 
-use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -26,7 +25,7 @@ pub struct Wire {
 
 /// The tasks that drive connections. They end with this, so that whether one is closed does not
 /// depend on the client letting go of it.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Connections(Mutex<JoinSet<()>>);
 
 /// Has them driven. What they are made of holds this too.
@@ -51,16 +50,10 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Drives {
     fn execute(&self, connection: F) {
         // Otherwise they are all closed.
         if let Some(all) = self.0.upgrade() {
-            let mut tasks = all.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut tasks = all.0.lock().unwrap();
             while tasks.try_join_next().is_some() {}
             tasks.spawn(connection);
         }
-    }
-}
-
-impl fmt::Debug for Connections {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connections").finish_non_exhaustive()
     }
 }
 

@@ -122,13 +122,11 @@ impl MySqlBuilder {
     }
 
     fn assemble(self, connections: Connections<MySql>) -> MySqlStore {
-        let schema = include_str!("schema.sql");
-        let schema = schema.replace("{table}", &self.table.to_string());
         MySqlStore(Arc::new(Inner {
             connections,
             table: self.table.clone(),
             statements: Statements::new::<Text>(&self.table),
-            migrations: schema.replace("{name}", self.table.name()),
+            migrations: self.table.script(include_str!("schema.sql")),
             max_data: self.max_data,
         }))
     }

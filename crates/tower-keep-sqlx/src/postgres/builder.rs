@@ -174,8 +174,6 @@ impl PostgresBuilder {
     }
 
     fn assemble(self, connections: Connections<Postgres>) -> PostgresStore {
-        let schema = include_str!("schema.sql");
-        let schema = schema.replace("{table}", &self.table.to_string());
         let statements = Statements::new::<Text>(&self.table);
         let subscriber = match self.listen {
             Listen::At(options) => Some(Subscriber::new(Setup {
@@ -192,7 +190,7 @@ impl PostgresBuilder {
             subscriber,
             statements,
             revocation: revocation(&self.table),
-            migrations: schema.replace("{name}", self.table.name()),
+            migrations: self.table.script(include_str!("schema.sql")),
             max_data: self.max_data,
         }))
     }

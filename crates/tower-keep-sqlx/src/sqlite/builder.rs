@@ -154,9 +154,7 @@ impl SqliteBuilder {
         readers: Option<Connections<sqlx::Sqlite>>,
     ) -> SqliteStore {
         let statements = Arc::new(Statements::new::<Text>(&self.table));
-        let schema = include_str!("schema.sql");
-        let schema = schema.replace("{table}", &self.table.to_string());
-        let migrations = schema.replace("{name}", self.table.name());
+        let migrations = self.table.script(include_str!("schema.sql"));
         SqliteStore(Arc::new(Sqlite {
             writer: Writer::new(Setup {
                 options: Arc::new(options.row_buffer_size(together::RESULTS)),

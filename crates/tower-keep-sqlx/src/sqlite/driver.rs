@@ -285,6 +285,7 @@ mod tests {
 
     use super::*;
 
+    const SCHEMA: &str = include_str!("schema.sql");
     const BY_ID: &str = "SEARCH keep_sessions USING INDEX sqlite_autoindex_keep_sessions_1";
 
     async fn query_plan(connection: &mut SqliteConnection, sql: &Sql) -> Vec<String> {
@@ -296,18 +297,21 @@ mod tests {
     async fn analyzed_with_one_row() -> (SqliteConnection, Table) {
         let table = Table::default();
         let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
-        let schema = include_str!("schema.sql").replace("{table}", &table.to_string());
-        let schema = schema.replace("{name}", table.name());
+        let schema = table.script(SCHEMA);
         let filled = "INSERT INTO keep_sessions (id, version, generation, revision, created_at, \
              last_seen, idle_limit, absolute_limit, idle_deadline, absolute_deadline, flags, codec, \
              data) VALUES (x'00', 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, '')";
         // As `ANALYZE` leaves them behind where there was one row.
         let analyzed = "ANALYZE; UPDATE sqlite_stat1 SET stat = '1 1'; ANALYZE sqlite_schema";
-        for script in [&schema, filled, analyzed] {
-            let script = sqlx::raw_sql(sqlx::AssertSqlSafe(script.to_owned()));
-            script.execute(&mut connection).await.unwrap();
-        }
+        run(&mut connection, &[&schema, filled, analyzed]).await;
         (connection, table)
+    }
+
+    async fn run(connection: &mut SqliteConnection, scripts: &[&str]) {
+        for script in scripts {
+            let script = sqlx::raw_sql(sqlx::AssertSqlSafe((*script).to_owned()));
+            script.execute(&mut *connection).await.unwrap();
+        }
     }
 
     /// The order of a list comes from the index as well.
@@ -358,5 +362,19 @@ mod tests {
         for step in sweep.iter().chain(&round) {
             assert!(!step.starts_with("SCAN"), "{step}");
         }
+    }
+
+    /// An index that is named and not there would be an error.
+    #[tokio::test]
+    async fn a_sweep_names_the_indexes_of_its_own_table() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        let table = Table::default().named("others").unwrap();
+        let table = table.in_schema("aside").unwrap();
+        let schema = table.script(SCHEMA);
+        run(&mut connection, &["ATTACH ':memory:' AS aside", &schema]).await;
+        let all = Statements::new::<Text>(&table);
+        let plan = query_plan(&mut connection, &all.sweep).await;
+        let by_id = "SEARCH aside.others USING COVERING INDEX sqlite_autoindex_others_1 (id=?)";
+        assert!(plan.iter().any(|step| step == by_id), "{plan:?}");
     }
 }

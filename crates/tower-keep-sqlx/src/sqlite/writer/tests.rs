@@ -49,8 +49,8 @@ async fn what_must_last_is_synchronised_and_leases_are_not() {
         is_file: true,
     };
     let mut open = Open::connect(&setup, false).await.unwrap();
-    let schema = include_str!("../schema.sql").replace("{table}", "keep_sessions");
-    let script = Task::Script(schema.replace("{name}", "keep_sessions").into());
+    let schema = Table::default().script(include_str!("../schema.sql"));
+    let script = Task::Script(schema.into());
     let remove = Task::Remove { limit: 1, keep: 0 };
     let cases = [
         (2, vec![script]),
@@ -166,8 +166,7 @@ async fn who_cannot_be_answered_fails_alone() {
         is_file: false,
     };
     let mut open = Open::connect(&setup, false).await.unwrap();
-    let schema = include_str!("../schema.sql").replace("{table}", "keep_sessions");
-    let schema = schema.replace("{name}", "keep_sessions");
+    let schema = table.script(include_str!("../schema.sql"));
     let id = SessionId::new(Timestamp::from_millis(0));
     let number = u128::from_be_bytes(*id.as_bytes());
     let insert = format!(
